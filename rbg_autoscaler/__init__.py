@@ -1,0 +1,1 @@
+"""rbg-autoscaler: the GPU-aware autoscaler for LLM serving roles (RoleBasedGroup) on Kubernetes."""

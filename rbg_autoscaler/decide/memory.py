@@ -1,0 +1,55 @@
+"""What is remembered between decisions: recommendation and scale-event logs, learnt start-up times.
+
+Memory goes into `decide` and comes out of it; the status keeps it across restarts and leader changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rbg_autoscaler.api.types import ObjectKey
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A raw (not stabilised) recommendation; `age = now - at`."""
+
+    at: float
+    replicas: int
+
+
+@dataclass(frozen=True)
+class ScaleEvent:
+    """A rescale that was written: by how much (positive), and when."""
+
+    at: float
+    change: int
+
+
+@dataclass(frozen=True)
+class RoleMemory:
+    """What one role's next decision needs of the past."""
+
+    recommendations: tuple[Recommendation, ...] | None = None
+    """None: nothing is known yet, so the present count is recorded first, as HPA does after a restart."""
+    scale_ups: tuple[ScaleEvent, ...] = ()
+    scale_downs: tuple[ScaleEvent, ...] = ()
+    scaled_to_zero: bool = False
+    desired: int | None = None
+    """The last wanted count that was computed; kept through an outage as HPA keeps desiredReplicas."""
+    written: int | None = None
+    """The replica count this controller wrote last; another value in the cluster means another writer."""
+    written_at: float | None = None
+    start_up_seconds: float | None = None
+    """Learnt: how long the latest replicas took from creation to Ready."""
+    withdrawn_at: float | None = None
+    """When unschedulable replicas were last taken back; raises wait for `backoff_seconds` after it."""
+    backoff_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Memory:
+    """All roles' memories by (autoscaler key, role name); autoscalers that went are dropped."""
+
+    roles: Mapping[tuple[ObjectKey, str], RoleMemory] = field(default_factory=dict)
