@@ -62,6 +62,8 @@ class MetricResult:
     target_milli: int
     reading: Reading
     message: str
+    is_percent: bool = False
+    """Whether usage and target are whole percent (Utilization) instead of thousandths."""
 
 
 @dataclass(frozen=True)
