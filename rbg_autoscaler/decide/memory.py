@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rbg_autoscaler.api.types import ObjectKey
+from rbg_autoscaler.decide.decision import Decision
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """A raw (not stabilised) recommendation; `age = now - at`."""
 
@@ -19,7 +20,7 @@ class Recommendation:
     replicas: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ScaleEvent:
     """A rescale that was written: by how much (positive), and when."""
 
@@ -46,6 +47,20 @@ class RoleMemory:
     withdrawn_at: float | None = None
     """When unschedulable replicas were last taken back; raises wait for `backoff_seconds` after it."""
     backoff_seconds: float = 0.0
+    replaced: int | None = None
+    """The count that `written` replaced: seen again at once it is an old observation, not another writer."""
+    overridden_at: tuple[float, ...] = ()
+    """When somebody else changed a count this controller had written, newest last."""
+    interrupted: bool = False
+    """Nothing was decided lately (restart, pause, outage): the next decision starts its windows anew."""
+
+
+@dataclass(frozen=True)
+class HeldDecision:
+    """An hpaExact autoscaler's last decision, which holds until HPA's next sync."""
+
+    at: float
+    decision: Decision
 
 
 @dataclass(frozen=True)
@@ -53,3 +68,7 @@ class Memory:
     """All roles' memories by (autoscaler key, role name); autoscalers that went are dropped."""
 
     roles: Mapping[tuple[ObjectKey, str], RoleMemory] = field(default_factory=dict)
+    decided_at: float | None = None
+    """When the fleet was last decided; a long gap is an interruption of every role."""
+    held: Mapping[ObjectKey, HeldDecision] = field(default_factory=dict)
+    """By autoscaler; not persisted, a new leader decides at once."""
