@@ -148,7 +148,11 @@ class KubernetesApi(KubeApi):
         content_type: str = JSON,
         query: Mapping[str, str] | None = None,
     ) -> Object:
-        """One HTTP request, see KubeApi. A 401 reads the credentials anew and asks once more."""
+        """One HTTP request, see KubeApi. A 401 reads the credentials anew and asks once more.
+
+        Nothing else is repeated, but for what HTTP allows: a GET, PUT or DELETE on a kept-alive connection that
+        the server closed meanwhile. A PUT may so answer Conflict although its first sending was carried out.
+        """
         client = await self._opened()
         try:
             return await self._send(client, method, path, body, content_type, query)
@@ -229,7 +233,8 @@ async def _load_credentials(configuration: Any, kubeconfig: Path | None, context
                 client_configuration=configuration,
                 persist_config=False,
             )
-    except (config.ConfigException, OSError, ValueError, YAMLError) as error:
+    except (config.ConfigException, OSError, ValueError, TypeError, YAMLError) as error:
+        # TypeError: the library's answer to an empty file.
         raise Misconfigured(0, "NoKubeconfig", str(error)) from error
 
 
