@@ -64,6 +64,10 @@ class MetricResult:
     message: str
     is_percent: bool = False
     """Whether usage and target are whole percent (Utilization) instead of thousandths."""
+    average_milli: int | None = None
+    """For Utilization: the plain average per unit beside the percentage, as HPA's status has both."""
+    label: str = ""
+    """The metric in HPA's words: "pods metric NAME", "external metric NAME(SELECTOR)", ..."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,10 @@ class RoleDecision:
     """AbleToScale, ScalingActive, ScalingLimited (and ScaledToZero) with HPA's reasons and messages."""
     blocked: bool = False
     """The metrics gave no usable number: the role is held."""
+    may_sleep: bool | None = None
+    """Whether a 0 written by this controller is a sleep it may wake from; None: scale to zero is off."""
+    event_seconds: tuple[int, int] = (0, 0)
+    """How long a rescale up, and one down, is remembered for the rate limits; 0: it is not logged."""
 
     @property
     def changes(self) -> bool:
