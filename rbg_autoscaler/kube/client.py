@@ -150,8 +150,8 @@ class KubernetesApi(KubeApi):
     ) -> Object:
         """One HTTP request, see KubeApi. A 401 reads the credentials anew and asks once more.
 
-        Nothing else is repeated, but for what HTTP allows: a GET, PUT or DELETE on a kept-alive connection that
-        the server closed meanwhile. A PUT may so answer Conflict although its first sending was carried out.
+        Nothing else is repeated, but for what HTTP allows: a GET, PUT or DELETE on a kept-alive connection
+        that the server closed meanwhile. So a PUT may answer Conflict though its first sending was carried out.
         """
         client = await self._opened()
         try:

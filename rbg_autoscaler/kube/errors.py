@@ -4,8 +4,6 @@ Retry later (Throttled, Unavailable), re-read and decide again (Conflict, Invali
 report and stop (Forbidden, Misconfigured).
 """
 
-# ruff: noqa: N818 -- they are named by what happened, as the API's own reasons are.
-
 from __future__ import annotations
 
 
