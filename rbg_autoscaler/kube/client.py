@@ -151,7 +151,7 @@ class KubernetesApi(KubeApi):
         """One HTTP request, see KubeApi. A 401 reads the credentials anew and asks once more.
 
         Nothing else is repeated, but for what HTTP allows: a GET, PUT or DELETE on a kept-alive connection
-        that the server closed meanwhile. So a PUT may answer Conflict though its first sending was carried out.
+        that the server closed meanwhile. So a PUT may answer Conflict though its first sending was done.
         """
         client = await self._opened()
         try:
