@@ -94,9 +94,11 @@ class LabelRequirement:
     """One `matchExpressions` entry of a label selector; `matchLabels` become `In` with one value."""
 
     key: str
+    """A label's name."""
     operator: str
     """In | NotIn | Exists | DoesNotExist"""
     values: tuple[str, ...] = ()
+    """One of these for In, none of these for NotIn; empty for Exists and DoesNotExist."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,9 @@ class SignalMetric:
     """One of our own signals, summed or averaged per role instance by the engine's preset."""
 
     signal: Signal
+    """The load measure; the engine's preset knows from which series it is read."""
     target: MetricTarget
+    """The level to hold, per replica: AverageValue; for KVCacheUsage Utilization in percent too."""
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,11 @@ class ScalingPolicy:
     """At most `value` (instances or percent) within `period_seconds`."""
 
     type: PolicyType
+    """What `value` counts."""
     value: int
+    """The most that may be added or removed within the period."""
     period_seconds: int
+    """How far back changes count."""
 
 
 @dataclass(frozen=True)
@@ -178,7 +185,9 @@ class ScalingRules:
     """autoscaling/v2 HPAScalingRules of one direction, completed with HPA's defaults."""
 
     policies: tuple[ScalingPolicy, ...]
+    """Limits of the rate of change."""
     select_policy: SelectPolicy = SelectPolicy.MAX
+    """Max: the policy that allows the most; Min: the least; Disabled: no change in this direction."""
     stabilization_window_seconds: int | None = None
     """None: the controller's default (0 up, 300 down)."""
     tolerance: float | None = None
@@ -190,7 +199,9 @@ class Behavior:
     """autoscaling/v2 HorizontalPodAutoscalerBehavior; absent altogether means HPA's legacy limits."""
 
     scale_up: ScalingRules
+    """How fast replicas may be added."""
     scale_down: ScalingRules
+    """How fast replicas may be removed."""
 
 
 @dataclass(frozen=True)
@@ -209,13 +220,22 @@ class RoleSpec:
     """How one role of the group is scaled."""
 
     name: str
+    """The role's name in the group."""
     kind: RoleKind
+    """The work it does. Absent: Prefill or Decode where the name contains that word, else Aggregated."""
     min_replicas: int
+    """Never fewer role instances. 0 needs an Object or External metric, as HPA."""
     max_replicas: int
+    """Never more role instances."""
     metrics: tuple[Metric, ...]
+    """What decides; of several metrics the one that asks for the most replicas wins."""
     gang_step: int = 1
+    """Replicas are a multiple of it, e.g. 4 where 4 replicas form one expert-parallel unit."""
     behavior: Behavior | None = None
+    """HPA's behavior. If present, both directions are completed with HPA's defaults; if absent, HPA's
+    limits without one hold."""
     start_up: StartUp = StartUp()
+    """How long replicas take to serve."""
 
 
 @dataclass(frozen=True)
@@ -223,9 +243,13 @@ class Coordination:
     """A bound on the ratio of two roles' replicas: min <= numerator / denominator <= max (thousandths)."""
 
     numerator: str
+    """A role of spec.roles."""
     denominator: str
+    """Another role of spec.roles."""
     min_ratio_milli: int | None
+    """Never fewer numerator replicas per denominator replica."""
     max_ratio_milli: int | None
+    """Never more numerator replicas per denominator replica."""
 
 
 @dataclass(frozen=True)
@@ -235,9 +259,14 @@ class RbgAutoscalerSpec:
     target: str
     """Name of the RoleBasedGroup in the same namespace."""
     roles: tuple[RoleSpec, ...]
+    """The roles that are scaled; roles of the group that are not named here are left alone."""
     mode: Mode = Mode.RECOMMEND
+    """Recommend: decide and report, write no replica count. Auto: write it. Paused: neither."""
     engine: Engine = Engine.VLLM
+    """The serving engine, which names the preset of signals."""
     metrics_source: str = "default"
+    """Key of a Prometheus that the administrator has defined; never an address."""
     coordination: tuple[Coordination, ...] = ()
+    """Ratios to be kept between roles."""
     hpa_exact: bool = False
     """HPA's numbers and period exactly: the two laws of backlog signals are off."""
