@@ -58,7 +58,7 @@ def _up(arguments: argparse.Namespace) -> None:
             while True:
                 time.sleep(1)
                 plane.check()
-    except ProcessError as error:
+    except (ProcessError, TimeoutError) as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(0)

@@ -11,8 +11,9 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -24,8 +25,9 @@ from localplane.access import create_access
 from localplane.build import Report, binaries, say
 from localplane.kube import Kube, Object, path
 from localplane.nodes import NodePool, add_nodes, is_ready
-from localplane.processes import POLL_SECONDS, Process, ProcessError
+from localplane.processes import Process
 from localplane.programs import PACKAGES, Site
+from localplane.waiting import wait_until
 
 HEALTHY_SECONDS = 90.0
 """How long a program may take to become healthy: 1 to 5 s, much more on a machine that is busy building."""
@@ -75,6 +77,7 @@ class LocalPlane:
         Raises:
             BuildError: A program could not be built.
             ProcessError: A program did not come up; the message ends with its log.
+        TimeoutError: The API server did not serve a CRD, or kwok did not make the nodes Ready.
         """
         options = options or PlaneOptions()
         built = binaries(report)
@@ -105,7 +108,7 @@ class LocalPlane:
         for pool in options.nodes:
             add_nodes(self.kube, pool)
         self._run(*processes)
-        self._await("the nodes to be Ready", lambda: all(map(is_ready, self.kube.list(path("v1", "nodes")))))
+        wait_until(self._nodes_ready, HEALTHY_SECONDS, "the nodes to be Ready")
         report(f"the local control plane is up after {time.monotonic() - began:.1f} s")
 
     def _run(self, *processes: Process) -> None:
@@ -163,13 +166,9 @@ class LocalPlane:
     ) -> None:
         self.stop()
 
-    def _await(self, what: str, reached: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + HEALTHY_SECONDS
-        while not reached():
-            self.check()
-            if time.monotonic() > deadline:
-                raise ProcessError(f"waited {HEALTHY_SECONDS:.0f} s for {what}")
-            time.sleep(POLL_SECONDS)
+    def _nodes_ready(self) -> bool:
+        self.check()
+        return all(map(is_ready, self.kube.list(path("v1", "nodes"))))
 
 
 def apply_crds(kube: Kube, folders: list[Path]) -> None:
@@ -183,12 +182,8 @@ def apply_crds(kube: Kube, folders: list[Path]) -> None:
     paths = {crd["metadata"]["name"]: _crd_path(crd["metadata"]["name"]) for crd in crds}
     for crd in crds:
         kube.apply(paths[crd["metadata"]["name"]], crd)
-    deadline = time.monotonic() + HEALTHY_SECONDS
-    for name, crd_path in paths.items():
-        while not _established(kube.get(crd_path)):
-            if time.monotonic() > deadline:
-                raise ProcessError(f"the API server did not accept the names of CRD {name}")
-            time.sleep(POLL_SECONDS)
+    for crd_path in paths.values():
+        wait_until(partial(_established, kube, crd_path), HEALTHY_SECONDS, f"{crd_path} to be served")
 
 
 def _crd_folders() -> list[Path]:
@@ -206,8 +201,8 @@ def _crd_path(name: str) -> str:
     return path("apiextensions.k8s.io/v1", "customresourcedefinitions", name=name)
 
 
-def _established(crd: Object) -> bool:
-    conditions = crd.get("status", {}).get("conditions") or []
+def _established(kube: Kube, crd_path: str) -> bool:
+    conditions = kube.get(crd_path).get("status", {}).get("conditions") or []
     return any(c["type"] == "Established" and c["status"] == "True" for c in conditions)
 
 

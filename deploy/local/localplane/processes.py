@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -21,10 +20,11 @@ from pathlib import Path
 
 import requests
 
+from localplane.waiting import wait_until
+
 _LAUNCHER = Path(__file__).with_name("_launch.py")
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="localplane-spawner")
 
-POLL_SECONDS = 0.05
 LOG_TAIL_LINES = 15
 
 
@@ -105,17 +105,16 @@ class Process:
         Raises:
             ProcessError: The process ended, or the time is over.
         """
-        deadline = time.monotonic() + timeout_seconds
-        while self.probe is not None:
-            self.check()
-            if self.probe.healthy():
-                return
-            if time.monotonic() > deadline:
-                raise ProcessError(
-                    f"{self.name} did not become healthy within {timeout_seconds:.0f} s"
-                    f" ({self.probe.url}).{self._last_words()}"
-                )
-            time.sleep(POLL_SECONDS)
+        if self.probe is None:
+            return
+        try:
+            wait_until(self._healthy, timeout_seconds, f"{self.name} to be healthy at {self.probe.url}")
+        except TimeoutError as error:
+            raise ProcessError(f"{error}.{self._last_words()}") from error
+
+    def _healthy(self) -> bool:
+        self.check()
+        return self.probe is None or self.probe.healthy()
 
     def check(self) -> None:
         """Raises `ProcessError` unless the process runs."""
