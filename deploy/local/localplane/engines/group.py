@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from localplane.engines.catalogue import Source, families
 from localplane.engines.exposition import Family
 from localplane.engines.load import Load, RoleSpec
-from localplane.engines.model import STEP_S, Flow, RoleState, Work, step_group
+from localplane.engines.model import STEP_S, Flow, RoleState, Work, exits, step_group
 from localplane.engines.pods import Instance, Pod, instances
 from localplane.engines.readings import BLOCK_TOKENS, Counters, Reading, read
 from localplane.engines.tables import ENGINES
@@ -195,8 +195,6 @@ class Group:
             )
             for name, spec in self.specs.items()
         }
-        workers = [role for role in roles.values() if role.kind != "router"]
-        exits = [role for role in workers if role.kind != "prefill"] or workers
         return GroupView(
             namespace=self.namespace,
             group=self.name,
@@ -204,7 +202,7 @@ class Group:
             version=self._version(self.load.engine),
             at_s=now - self._load_set_at,
             offered_requests_per_s=self.load.rate_at(max(0.0, now - self._load_set_at)),
-            served_requests=sum(role.served_requests for role in exits),
-            dropped_requests=sum(role.dropped_requests for role in workers),
+            served_requests=sum(roles[name].served_requests for name in exits(self.specs)),
+            dropped_requests=sum(role.dropped_requests for role in roles.values() if role.kind != "router"),
             roles=roles,
         )

@@ -10,6 +10,7 @@ are held once per request in KV, a request restarts where its replica was lost.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -133,7 +134,7 @@ def _generate(
     )
     itl_s = step_ms / 1000 / max(_LEAST_DECODE_SHARE, 1 - busy)
     itl_s = max(itl_s, running.requests / (ready * spec.generation_tokens_per_s))
-    done = min(1.0, running.requests * STEP_S / itl_s / running.output_tokens)
+    done = 1 - math.exp(-running.requests * STEP_S / itl_s / running.output_tokens)
     finished = running.part(done)
     return running - finished, finished, finished.output_tokens, itl_s
 
@@ -172,12 +173,19 @@ def step_group(
     seen_state = RoleState(
         _sum(s.waiting for s in new_states.values()), _sum(s.running for s in new_states.values())
     )
-    exits = [name for name in flows if roles[name].generates] or entries
-    seen_flow = _seen_by_router(offered, flows, entries, exits)
+    seen_flow = _seen_by_router(offered, flows, entries, exits(roles))
     for name, spec in roles.items():
         if not spec.prompts and not spec.generates:
             new_states[name], flows[name] = seen_state, seen_flow
     return new_states, flows
+
+
+def exits(roles: Mapping[str, RoleSpec]) -> list[str]:
+    """The roles that finish requests: all that generate, and prefill where no decode role goes on."""
+    handed_on = any(spec.generates and not spec.prompts for spec in roles.values())
+    return [
+        name for name, spec in roles.items() if spec.generates or (spec.first_token_only and not handed_on)
+    ]
 
 
 def _share(work: Work, names: list[str], ready: Mapping[str, int]) -> dict[str, Work]:
@@ -186,19 +194,18 @@ def _share(work: Work, names: list[str], ready: Mapping[str, int]) -> dict[str, 
     return {name: work.part(ready.get(name, 0) / total if total else 1 / len(names)) for name in names}
 
 
-def _seen_by_router(offered: Work, flows: Mapping[str, Flow], entries: list[str], exits: list[str]) -> Flow:
+def _seen_by_router(offered: Work, flows: Mapping[str, Flow], entries: list[str], last: list[str]) -> Flow:
     """What the front of the group sees of this step: it answers when the last role involved does."""
-    last = [flows[name] for name in exits]
-    first = [flows[name] for name in entries]
+    first, final = [flows[name] for name in entries], [flows[name] for name in last]
     return Flow(
         arrived=offered,
         admitted=_sum(flow.admitted for flow in first),
-        finished=_sum(flow.finished for flow in last),
-        generated_tokens=sum(flow.generated_tokens for flow in last),
+        finished=_sum(flow.finished for flow in final),
+        generated_tokens=sum(flow.generated_tokens for flow in final),
         dropped_requests=sum(flow.dropped_requests for flow in flows.values()),
         wait_s=_mean((flow.wait_s, flow.admitted.requests) for flow in first),
         ttft_s=_mean((flow.ttft_s, flow.admitted.requests) for flow in first),
-        itl_s=_mean((flow.itl_s, flow.generated_tokens) for flow in last),
+        itl_s=_mean((flow.itl_s, flow.generated_tokens) for flow in final),
     )
 
 

@@ -46,7 +46,7 @@ def parse_load(data: object) -> Load:
     roles = _object(members.get("roles", {}), "roles")
     return replace(
         load,
-        schedule=_schedule(members.get("schedule") or []),
+        schedule=_schedule(members.get("schedule", [])),
         roles={name: _role(name, value) for name, value in roles.items()},
     )
 

@@ -111,8 +111,8 @@ def read(
 ) -> Reading:
     """A pod's quantities, or a rank's.
 
-    `share` is the part of the role's work it does, `replica` the part of a replica it is (1, or 1/8 of 8 ranks).
-    Requests are whole numbers as an engine counts them; token totals are whole and never fall.
+    `share` is the part of the role's work it does, `replica` the part of a replica it is (1, or 1/8 of 8
+    ranks). Requests are whole numbers as an engine counts them; token totals are whole and never fall.
     """
     waiting, running = state.waiting.part(share), state.running.part(share)
     rate = 1 / STEP_S
