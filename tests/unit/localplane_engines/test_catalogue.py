@@ -141,6 +141,10 @@ def test_sglang_tells_uncached_waiting_tokens_on_its_second_page_only() -> None:
     )
     assert not any("uncached_tokens" in name for name, _ in group.page("deepseek-prefill-0"))
 
+    joined = busy(engine="sglang", loads_on_page=True)
+    assert joined.value("deepseek-prefill-0", "sglang_num_waiting_uncached_tokens") == round(pending)
+    assert joined.value("deepseek-prefill-0", "sglang:num_queue_reqs") > 0
+
 
 def test_dynamo_tells_pending_tokens_per_worker_on_its_frontend_and_engine_series_on_workers() -> None:
     group = busy(engine="dynamo", backend="sglang")

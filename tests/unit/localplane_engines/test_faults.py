@@ -14,7 +14,7 @@ WAITING = "vllm:num_requests_waiting"
 
 @pytest.fixture
 def group() -> World:
-    """Two prefill replicas with 300 requests waiting in each, a decode replica, a router; 60 s have passed."""
+    """Two prefill replicas with 300 requests waiting in each, a decode replica and a router, after 60 s."""
     group = world()
     group.pods(pod("prefill", 0), pod("prefill", 1), pod("decode", 0), pod("router", 0))
     prefill = {"prompt_tokens_per_s": 10_000}

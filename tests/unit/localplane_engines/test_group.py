@@ -69,7 +69,7 @@ def test_counters_only_rise_and_start_anew_with_a_new_pod() -> None:
     assert seen == sorted(seen)
     assert seen[-1] == pytest.approx(25 * 10_000, rel=0.01)
 
-    group.pods(pod("prefill", 0, uid="another"), pod("decode", 0))
+    group.pods(pod("prefill", 0, life="another"), pod("decode", 0))
     group.at(30)
     assert group.value("deepseek-prefill-0", "vllm:prompt_tokens_total") < 60_000
 
@@ -155,6 +155,19 @@ def test_a_pod_is_read_from_its_labels_and_status() -> None:
     read = pod_from(going)
     assert read is not None
     assert (read.running, read.ready, read.deleting) == (False, False, True)
+
+
+def test_a_container_that_starts_again_does_not_answer_and_then_counts_anew() -> None:
+    again = manifest("deepseek-decode-0", group_name=GROUP, role_name="decode")
+    containers = [{"restartCount": 1, "state": {"waiting": {"reason": "ContainerCreating"}}}]
+    again["status"] = {"phase": "Running", "containerStatuses": containers}
+    restarting = pod_from(again)
+    containers[0]["state"] = {"running": {}}
+    restarted = pod_from(again)
+    assert restarting is not None
+    assert restarted is not None
+    assert (restarting.running, restarted.running) == (False, True)
+    assert restarted.life == "uid-deepseek-decode-0/1"
 
 
 def test_a_pod_without_an_instance_label_is_an_instance_of_its_own() -> None:

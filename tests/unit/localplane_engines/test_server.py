@@ -27,7 +27,8 @@ class Served:
     world: World
     url: str
     client: EnginesClient
-    synced: bool = True
+    known: list[bool]
+    """One bool: whether the exporter knows the pods."""
 
     async def do(self, call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         return await asyncio.to_thread(call, *args, **kwargs)
@@ -37,12 +38,13 @@ class Served:
 async def served() -> AsyncIterator[Served]:
     group = world()
     group.pods(pod("prefill", 0), pod("decode", 0))
-    server = TestServer(application(group.fleet, lambda: group.now, lambda: served.synced))
+    known: list[bool] = [True]
+    server = TestServer(application(group.fleet, lambda: group.now, lambda: known[0]))
     await server.start_server()
     url = str(server.make_url("/"))
-    served = Served(group, url, EnginesClient(url))
-    yield served
-    served.client.close()
+    client = EnginesClient(url)
+    yield Served(group, url, client, known)
+    client.close()
     await server.close()
 
 
@@ -120,5 +122,5 @@ async def test_a_hanging_engine_outlasts_the_client(served: Served) -> None:
 
 async def test_health_is_knowing_the_pods(served: Served) -> None:
     assert await served.do(served.client.healthy)
-    served.synced = False
+    served.known[0] = False
     assert not await served.do(served.client.healthy)

@@ -17,10 +17,10 @@ NAMESPACE, GROUP = "serving", "deepseek"
 Page = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def pod(role: str, ordinal: int, *, uid: str = "", **facts: Any) -> Pod:
+def pod(role: str, ordinal: int, *, life: str = "", **facts: Any) -> Pod:
     """A ready standalone pod, the only one of its instance."""
     name = f"{GROUP}-{role}-{ordinal}"
-    return Pod(NAMESPACE, name, uid or f"uid-{name}", GROUP, role, name, component=role, **facts)
+    return Pod(NAMESPACE, name, life or f"uid-{name}/0", GROUP, role, name, component=role, **facts)
 
 
 def gang(role: str, ordinal: int, size: int, **facts: Any) -> list[Pod]:
@@ -30,7 +30,7 @@ def gang(role: str, ordinal: int, size: int, **facts: Any) -> list[Pod]:
         replace(
             instance,
             name=f"{instance.name}-{k}",
-            uid=f"uid-{instance.name}-{k}",
+            life=f"uid-{instance.name}-{k}/0",
             component="leader" if k == 0 else "worker",
             ordinal=str(k),
             **facts,

@@ -114,7 +114,7 @@ class Fleet:
                 "mode", f"no role of {namespace}/{name} is of kind router, which would re-export"
             )
         # What froze is what the engines said at this moment, so it is taken now and not at the next scrape.
-        frozen = {pod.uid: group.families(pod) for pod in group.exporting()} if faults else {}
+        frozen = {pod.life: group.families(pod) for pod in group.exporting()} if faults else {}
         self._faulty[key] = _Faulty(faults, wall_ms, frozen)
 
     def drop_faults(self, namespace: str, name: str) -> bool:
@@ -147,7 +147,7 @@ class Fleet:
         page = group.families(pod, loads=loads)
         for fault in hits:
             freezes = fault.kind == "stale" and fault.shows_as != "missing" and not loads
-            frozen = faulty.frozen.setdefault(pod.uid, page) if freezes else page
+            frozen = faulty.frozen.setdefault(pod.life, page) if freezes else page
             page = distort(fault, _kept(page, frozen, fault), faulty.since_ms)
         if group.load.role(pod.role).kind == "router":
             page += self._second_hand(group, faulty.faults, exporting)

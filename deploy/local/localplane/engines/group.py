@@ -65,8 +65,8 @@ class Group:
         self.advance(now)
         self._pods = dict(pods)
         self._instances = instances(pods.values())
-        alive = {pod.uid for pod in pods.values()}
-        self._counters = {uid: counters for uid, counters in self._counters.items() if uid in alive}
+        alive = {pod.life for pod in pods.values()}
+        self._counters = {life: counters for life, counters in self._counters.items() if life in alive}
 
     def clear_work(self) -> None:
         """Forget what waits and runs, as when all clients hang up."""
@@ -95,7 +95,7 @@ class Group:
             totals["dropped"] += flow.dropped_requests  # type: ignore[assignment]
             totals["preempted"] += flow.preempted_requests  # type: ignore[assignment]
             for instance, share in self.shares(name).items():
-                self._counters.setdefault(instance.leader.uid, Counters()).add(specs[name], flow, share)
+                self._counters.setdefault(instance.leader.life, Counters()).add(specs[name], flow, share)
 
     def serving(self, role: str) -> tuple[Instance, ...]:
         """The role's instances that take work, in natural order of name."""
@@ -136,10 +136,12 @@ class Group:
         names = [self.load.engine]
         if self.load.engine == "dynamo" and kind != "router":
             names.append(self.load.backend or "vllm")
+        pages = (loads,) if loads or not self.load.loads_on_page else (False, True)
         return tuple(
             family
             for name in names
-            for family in families(ENGINES[name], self._version(name), kind, own, workers, loads=loads)
+            for page in pages
+            for family in families(ENGINES[name], self._version(name), kind, own, workers, loads=page)
         )
 
     def _version(self, engine: str) -> str:
@@ -162,7 +164,7 @@ class Group:
 
     def _reading(self, instance: Instance, part: float) -> Reading:
         role = instance.role
-        counters = self._counters.get(instance.leader.uid) or Counters()
+        counters = self._counters.get(instance.leader.life) or Counters()
         share = self.shares(role).get(instance, 0.0)
         state, flow = self._states.get(role, RoleState()), self._flows.get(role, Flow())
         reading = read(self.load.role(role), state, flow, share * part, part, counters)

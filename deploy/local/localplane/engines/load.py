@@ -96,6 +96,8 @@ class Load:
     version: str = ""
     backend: str = ""
     """The engine whose series a Dynamo worker passes through beside its own."""
+    loads_on_page: bool = False
+    """SGLang's second page joined to the first, as a Prometheus sees it that scrapes both."""
     model_name: str = "meta-llama/Llama-3.1-8B-Instruct"
     requests_per_s: float = field(default=0.0, metadata={"low": 0.0, "high": MAX_RATE})
     prompt_tokens: float = field(default=2000.0, metadata={"low": 1.0, "high": MAX_TOKENS})

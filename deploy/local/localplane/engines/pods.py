@@ -21,7 +21,8 @@ class Pod:
 
     namespace: str
     name: str
-    uid: str
+    life: str
+    """Which run of its engine this is: another pod, or the same one restarted, counts from 0 again."""
     group: str
     role: str
     instance: str
@@ -57,17 +58,21 @@ def pod_from(manifest: Mapping[str, Any]) -> Pod | None:
     if not group or not role:
         return None
     ready = {c["type"]: c["status"] for c in status.get("conditions") or ()}.get("Ready") == "True"
+    containers = status.get("containerStatuses") or ()
+    restarts = sum(container.get("restartCount", 0) for container in containers)
     return Pod(
         namespace=meta["namespace"],
         name=meta["name"],
-        uid=meta["uid"],
+        life=f"{meta['uid']}/{restarts}",
         group=group,
         role=role,
         # Pods of Deployment and StatefulSet roles carry no instance: each of them is one.
         instance=labels.get(PREFIX + "role-instance-name") or meta["name"],
         component=labels.get(PREFIX + "component-name", ""),
         ordinal=labels.get(PREFIX + "component-index") or labels.get(PREFIX + "component-id", ""),
-        running=status.get("phase") == "Running",
+        # A pod whose image is being changed stays Running while its container waits to start again.
+        running=status.get("phase") == "Running"
+        and not any("waiting" in c.get("state", {}) for c in containers),
         ready=ready,
         deleting="deletionTimestamp" in meta,
     )
