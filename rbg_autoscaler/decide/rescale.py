@@ -27,7 +27,7 @@ def conditions_after_failure(decision: RoleDecision, error: str) -> tuple[Condit
 
 
 def memory_after(memory: RoleMemory, decision: RoleDecision, now: float) -> RoleMemory:
-    """The memory after `granted` was written: the rescale in its direction's log, what was written, and when."""
+    """The memory after `granted` was written: the rescale logged, what was written, and when."""
     change = decision.granted - decision.current
     up_seconds, down_seconds = decision.event_seconds
     ups, downs = memory.scale_ups, memory.scale_downs

@@ -119,7 +119,7 @@ def _jumped(case: _Case, bound: Bound) -> tuple[RoleDecision, RoleMemory]:
 def _blocked(
     case: _Case, results: tuple[MetricResult, ...], combined: Combined
 ) -> tuple[RoleDecision, RoleMemory]:
-    """Failed metrics hold the role; HPA logs nothing then, so 301 s later one low value shrinks it at once."""
+    """Failed metrics hold the role; HPA logs nothing then, so 301 s later one low value shrinks it."""
     requested = case.view.requested
     step = Step(Stage.PROPOSE, requested, combined.active.reason, combined.message)
     decision = _decision(
@@ -256,13 +256,15 @@ def _event_seconds(case: _Case) -> tuple[int, int]:
     behavior = case.spec.behavior
     if behavior is not None:
         return longest_period(behavior.scale_up), longest_period(behavior.scale_down)
-    return (0, 0) if case.exact else (case.config.legacy_limit_period_seconds, 0)
+    period = 0 if case.exact else case.config.legacy_limit_period_seconds
+    return period, period
 
 
 def _young(events: tuple[ScaleEvent, ...], now: float, keep_seconds: int) -> tuple[ScaleEvent, ...]:
-    if not events or now - events[0].at < keep_seconds:
+    """The events that can still count, and the newest whatever its age: it tells that the role was moved."""
+    if len(events) < 2 or now - events[0].at < keep_seconds:
         return events
-    return tuple(event for event in events if now - event.at < keep_seconds)
+    return (*(event for event in events[:-1] if now - event.at < keep_seconds), events[-1])
 
 
 def _sleeps(case: _Case) -> bool:
