@@ -23,11 +23,11 @@ PRIMARY = {
 
 
 def busy(**load: Any) -> World:
-    """A group that has been overloaded for a minute."""
+    """A group that has been overloaded for 15 s."""
     group = world()
     group.pods(pod("prefill", 0), pod("decode", 0), pod("server", 0), pod("router", 0))
     group.load(**{"requests_per_s": 80, "prefix_hit_rate": 0.25, **load})
-    group.at(60)
+    group.at(15)
     return group
 
 
@@ -73,7 +73,7 @@ def test_vllm_waiting_by_reason_adds_up_to_waiting() -> None:
 
 def test_pending_tokens_derived_from_vllm_are_those_of_the_model() -> None:
     group = busy()
-    role = group.at(60).roles["prefill"]
+    role = group.at(15).roles["prefill"]
     name = "deepseek-prefill-0"
     mean_prompt = group.value(name, "vllm:request_prompt_tokens_sum") / group.value(
         name, "vllm:request_prompt_tokens_count"
@@ -101,13 +101,13 @@ def test_sglang_prefill_queue_is_queued_plus_bootstrap_under_its_old_and_new_nam
     queued = group.value("deepseek-prefill-0", "sglang:num_queue_reqs")
     handshaking = group.value("deepseek-prefill-0", name)
     assert handshaking > 0
-    assert queued + handshaking == round(group.at(60).roles["prefill"].waiting_requests)
+    assert queued + handshaking == round(group.at(15).roles["prefill"].waiting_requests)
 
 
 def test_sglang_decode_waits_in_the_prealloc_queue() -> None:
     group = busy(engine="sglang", roles={"decode": {"kv_tokens": 40_000}})
     assert group.value("deepseek-decode-0", "sglang:num_decode_prealloc_queue_reqs") == round(
-        group.at(60).roles["decode"].waiting_requests
+        group.at(15).roles["decode"].waiting_requests
     )
     assert group.value("deepseek-decode-0", "sglang:num_decode_transfer_queue_reqs") > 0
     assert group.value("deepseek-decode-0", "sglang:num_queue_reqs") == 0
@@ -130,7 +130,7 @@ def test_sglang_labels_tell_the_engine_type_and_ranks() -> None:
 
 def test_sglang_tells_uncached_waiting_tokens_on_its_second_page_only() -> None:
     group = busy(engine="sglang")
-    pending = group.at(60).roles["prefill"].pending_prompt_tokens
+    pending = group.at(15).roles["prefill"].pending_prompt_tokens
     second = group.page("deepseek-prefill-0", loads=True)
     assert second["sglang_num_waiting_uncached_tokens", frozenset({("dp_rank", "0")})] == round(pending)
     assert (
@@ -148,7 +148,7 @@ def test_sglang_tells_uncached_waiting_tokens_on_its_second_page_only() -> None:
 
 def test_dynamo_tells_pending_tokens_per_worker_on_its_frontend_and_engine_series_on_workers() -> None:
     group = busy(engine="dynamo", backend="sglang")
-    pending = group.at(60).roles["prefill"].pending_prompt_tokens
+    pending = group.at(15).roles["prefill"].pending_prompt_tokens
     frontend = "dynamo_frontend_worker_active_prefill_tokens"
     assert group.value("deepseek-router-0", frontend, worker_id="deepseek-prefill-0") == round(pending)
     assert group.value("deepseek-router-0", frontend, worker_id="deepseek-decode-0") == 0
@@ -180,7 +180,7 @@ def test_tensorrt_llm_tells_waiting_running_and_kv(
     engine: str, waiting: str, running: str | None, kv: str
 ) -> None:
     group = busy(engine=engine)
-    name, view = "deepseek-prefill-0", group.at(60).roles["prefill"]
+    name, view = "deepseek-prefill-0", group.at(15).roles["prefill"]
     of_waiting = {} if running else {"request_type": "waiting"}
     assert group.value(name, waiting, **of_waiting) == round(view.waiting_requests)
     fraction = {} if running else {"kv_cache_block_type": "fraction"}

@@ -134,6 +134,14 @@ SGLANG = Engine(
         Series("sglang:cache_hit_rate", GAUGE, "prefix_hit_rate"),
         Series("sglang:utilization", GAUGE, "utilization", since="0.5.3"),
         Series("sglang:num_retracted_reqs", GAUGE, "zero", since="0.5.3"),
+        *(
+            Series("sglang:realtime_tokens_total", COUNTER, quantity, (("mode", mode),), since="0.5.9")
+            for mode, quantity in (
+                ("prefill_compute", "computed_prompt_tokens_total"),
+                ("prefill_cache", "cached_prompt_tokens_total"),
+                ("decode", "generation_tokens_total"),
+            )
+        ),
         Series("sglang:prompt_tokens_total", COUNTER, "prompt_tokens_total", scope=POD),
         Series("sglang:generation_tokens_total", COUNTER, "generation_tokens_total", scope=POD),
         Series(
