@@ -2,12 +2,13 @@
 
 import itertools
 from collections.abc import Iterator
-from importlib.util import find_spec
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from localplane.build import BuildError, binaries
 from localplane.kube import Kube, path
-from localplane.plane import LocalPlane, PlaneOptions
+from localplane.plane import LocalPlane
 
 NUMBERS = itertools.count(1)
 HERE = Path(__file__).parent
@@ -19,11 +20,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds what is missing before the tests and their time limits begin, with progress on the terminal."""
+    if session.config.option.collectonly or not any(HERE in item.path.parents for item in session.items):
+        return
+    capture = session.config.pluginmanager.getplugin("capturemanager")
+    # A failure is the tests' to report: the fixture meets it again.
+    with capture.global_and_fixture_disabled(), suppress(BuildError):
+        binaries()
+
+
 @pytest.fixture(scope="session")
 def plane() -> Iterator[LocalPlane]:
     """Started by the first test that asks for it: 8 nodes of 8 GPUs, the RBG controller, the engines."""
-    rbg = find_spec("localplane.rbg.__main__") is not None
-    with LocalPlane.start(PlaneOptions(rbg=rbg)) as plane:
+    with LocalPlane.start() as plane:
         yield plane
 
 

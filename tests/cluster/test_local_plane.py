@@ -17,7 +17,7 @@ import requests
 from localplane.kube import STRATEGIC_MERGE_PATCH, Kube, KubeError, Object, path
 from localplane.nodes import GPU, NodePool, add_nodes
 from localplane.plane import LocalPlane
-from localplane.stages import START_UP, UNREADY
+from localplane.stages import SHUT_DOWN, START_UP, UNREADY
 from localplane.waiting import wait_until
 
 LABEL = "rbg.workloads.x-k8s.io/"
@@ -110,6 +110,18 @@ def test_prometheus_can_be_killed_started_frozen_and_thawed(plane: LocalPlane) -
     assert not answers(1)
     plane.resume("prometheus")
     assert answers(10)
+
+
+def test_the_api_server_keeps_its_objects_when_it_is_killed_and_started_again(
+    plane: LocalPlane, kube: Kube, namespace: str
+) -> None:
+    kube.create(path("v1", "configmaps", namespace), {"metadata": {"name": "kept"}})
+    plane.kill("kube-apiserver")
+    with pytest.raises(requests.ConnectionError):
+        kube.get(path("v1", "configmaps", namespace, "kept"))
+    plane.restart("kube-apiserver")
+    assert kube.exists(path("v1", "configmaps", namespace, "kept"))
+    plane.check()
 
 
 # Access
@@ -240,6 +252,17 @@ def test_a_deleted_pod_is_gone_and_so_is_what_it_owns(kube: Kube, namespace: str
     wait_until(lambda: not kube.exists(at), 20, "the pod to be gone")
     at = path("v1", "configmaps", namespace, "owned")
     wait_until(lambda: not kube.exists(at), 30, "the garbage collector")
+
+
+def test_a_deleted_pod_serves_on_for_its_shut_down_time(kube: Kube, namespace: str) -> None:
+    body = pod("p")
+    body["metadata"]["annotations"][SHUT_DOWN] = "3s"
+    at = create_pod(kube, namespace, body)
+    wait_for_condition(kube, at, "Ready", "True")
+    kube.delete(at)
+    assert kube.get(at)["metadata"]["deletionTimestamp"]
+    assert condition(kube, at, "Ready")["status"] == "True"
+    wait_until(lambda: not kube.exists(at), 20, "the pod to be gone")
 
 
 # Scheduling

@@ -35,6 +35,9 @@ HEALTHY_SECONDS = 90.0
 OUR_CRDS = PACKAGES.parent.parent / "crds"
 STAND_IN_CRDS = PACKAGES / "crds"
 
+# The real RBG schemas have 7 MB: 6 s in Python, less than 1 s in libyaml.
+_YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @dataclass(frozen=True)
 class PlaneOptions:
@@ -194,7 +197,8 @@ def _crd_folders() -> list[Path]:
 
 def _documents(folder: Path) -> Iterator[Object]:
     for file in sorted(folder.glob("*.yaml")):
-        yield from (document for document in yaml.safe_load_all(file.read_text()) if document)
+        documents = yaml.load_all(file.read_text(), Loader=_YAML_LOADER)
+        yield from (document for document in documents if document)
 
 
 def _crd_path(name: str) -> str:
