@@ -18,6 +18,8 @@ class DecideConfig:
     scale_up_limit_minimum: int = 4
     legacy_limit_period_seconds: int = 15
     """HPA's legacy limit is per sync of 15 s; at other sync periods it counts per this period."""
+    exact_period_seconds: int = 15
+    """HPA's sync period, at which hpaExact autoscalers are decided however fast the loop is."""
     scale_to_zero: bool = False
     status_average_returns_spec: bool = False
     """Kubernetes issue 138505: inside tolerance an External AverageValue metric proposes status.replicas."""

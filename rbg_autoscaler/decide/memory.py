@@ -72,3 +72,5 @@ class Memory:
     """When the fleet was last decided; a long gap is an interruption of every role."""
     held: Mapping[ObjectKey, HeldDecision] = field(default_factory=dict)
     """By autoscaler; not persisted, a new leader decides at once."""
+    targets: Mapping[ObjectKey, str] = field(default_factory=dict)
+    """The uid of the group that an autoscaler's memories belong to; a group made again starts afresh."""
