@@ -1,4 +1,4 @@
-"""One check per kind of fact: its inputs go through the shipped functions, what comes out is named as there."""
+"""One check per kind of fact: its inputs go through the shipped functions, the outcome is named as there."""
 
 from collections.abc import Callable
 from typing import Any
@@ -256,7 +256,7 @@ def _reconcile(case: Case) -> Outcome:
 
 
 def _conditions(initial: dict[str, list[str]], ours: tuple[Condition, ...]) -> dict[str, list[str]]:
-    """As a status has them afterwards: what is not among ours stays, but for ScaledToZero, which memory has."""
+    """As a status has them afterwards: what is not among ours stays, but ScaledToZero, which memory has."""
     left = {kind: list(state) for kind, state in initial.items() if kind != "ScaledToZero"}
     return left | {condition.type: [condition.status, condition.reason] for condition in ours}
 

@@ -45,7 +45,7 @@ EXCLUDED = (
     Exclusion(
         "*group_pods/*",
         lambda case: bool(running_but_unready_for_cpu(case)),
-        "asserts the cpu metric's own readiness rule (initialisation period, sample window); no signal has one",
+        "asserts the cpu metric's own readiness rule (initialisation period, window); no signal has one",
     ),
     Exclusion(
         "*reconcile/*",
@@ -55,7 +55,7 @@ EXCLUDED = (
     Exclusion(
         "*reconcile/*",
         lambda case: case.inputs.get("selector") in ("missing", "unparsable", "ambiguous"),
-        "asserts a fault of the scale's selector; a role has none: its pods carry the names of group and role",
+        "asserts a fault of the scale's selector; a role has none: its pods are found by their owner",
     ),
     Exclusion(
         "*reconcile/*",
