@@ -17,7 +17,6 @@ from rbg_autoscaler.api.rules import BROKEN
 from rbg_autoscaler.api.shape import (
     ABSENT,
     Choice,
-    Field,
     Flag,
     Integer,
     Leaf,
@@ -101,7 +100,7 @@ def _record(node: Record, value: Mapping[Any, Any], path: str, errors: list[Fiel
     checked: dict[str, Any] = {}
     for field in node.fields:
         where = f"{path}.{field.name}"
-        if field.name in value and not (value[field.name] is None and _may_be_null(field)):
+        if value.get(field.name) is not None:  # the API server drops nulls, too
             checked[field.name] = check(field.node, value[field.name], where, errors)
         elif field.default is not ABSENT:
             checked[field.name] = check(field.node, copy.deepcopy(field.default), where, errors)
@@ -109,11 +108,6 @@ def _record(node: Record, value: Mapping[Any, Any], path: str, errors: list[Fiel
             errors.append(FieldError(where, f"is required: {_expected(field.node)}"))
             checked[field.name] = BROKEN
     return checked
-
-
-def _may_be_null(field: Field) -> bool:
-    """Null reads as absent where the API server drops it: it prunes a null for which there is a default."""
-    return field.default is not ABSENT
 
 
 def _listing(node: Listing, value: list[Any], path: str, errors: list[FieldError]) -> list[Any]:

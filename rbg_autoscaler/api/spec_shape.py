@@ -74,7 +74,12 @@ SELECTOR = Record(
                     LabelRequirement,
                     rules=metric_rules.REQUIREMENT,
                     key=LABEL_NAME,
-                    operator=Choice(("In", "NotIn", "Exists", "DoesNotExist")),
+                    operator=Field(
+                        "operator",
+                        Choice(("In", "NotIn", "Exists", "DoesNotExist")),
+                        "How a label is held against `values`.",
+                        required=True,
+                    ),
                     values=Listing(LABEL_VALUE, 32),
                 ),
                 16,

@@ -240,7 +240,7 @@ class RoleSpec:
 
 @dataclass(frozen=True)
 class Coordination:
-    """A bound on the ratio of two roles' replicas: min <= numerator / denominator <= max (thousandths)."""
+    """A bound on the ratio of two roles' replicas: min <= numerator / denominator <= max."""
 
     numerator: str
     """A role of spec.roles."""
