@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from rbg_autoscaler.api import types
 from rbg_autoscaler.api.types import ObjectKey
@@ -16,18 +16,15 @@ GROUP_LABEL = LABEL + "group-name"
 ROLE_LABEL = LABEL + "role-name"
 
 
-@dataclass(frozen=True)
-class KindInfo:
+class KindInfo(NamedTuple):
     """Where a kind is served and what is read of it."""
 
     group: str
     version: str
     plural: str
     kind: str
-    selector: str | None = None
-    """Label selector of the objects that matter; None: all."""
+    label_selector: str | None = None
     optional: bool = False
-    """The cluster may not serve it: then there are none."""
 
 
 class Kind(Enum):
@@ -39,7 +36,7 @@ class Kind(Enum):
         RBG_GROUP, RBG_VERSION, "rolebasedgroupscalingadapters", "RoleBasedGroupScalingAdapter"
     )
     ROLE_INSTANCE_SET = KindInfo(RBG_GROUP, RBG_VERSION, "roleinstancesets", "RoleInstanceSet")
-    POD = KindInfo("", "v1", "pods", "Pod", selector=GROUP_LABEL)
+    POD = KindInfo("", "v1", "pods", "Pod", label_selector=GROUP_LABEL)
     COORDINATED_POLICY = KindInfo(
         RBG_GROUP, RBG_VERSION, "coordinatedpolicies", "CoordinatedPolicy", optional=True
     )
@@ -47,12 +44,36 @@ class Kind(Enum):
         "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", optional=True
     )
 
+    @property
+    def group(self) -> str:
+        """API group, empty for the core group."""
+        return self.value.group
+
+    @property
+    def version(self) -> str:
+        """The one version that is read and written."""
+        return self.value.version
+
+    @property
+    def plural(self) -> str:
+        """The resource's name in paths."""
+        return self.value.plural
+
+    @property
+    def label_selector(self) -> str | None:
+        """Selects the objects that matter; None: all."""
+        return self.value.label_selector
+
+    @property
+    def optional(self) -> bool:
+        """The cluster may not serve it, or not to us: then there are none."""
+        return self.value.optional
+
     def collection(self, namespace: str | None = None) -> str:
         """Path of the kind's collection, of one namespace or of all."""
-        info = self.value
-        root = f"/apis/{info.group}/{info.version}" if info.group else f"/api/{info.version}"
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         scope = f"/namespaces/{namespace}" if namespace else ""
-        return f"{root}{scope}/{info.plural}"
+        return f"{root}{scope}/{self.plural}"
 
     def object(self, key: ObjectKey) -> str:
         """Path of one object."""
