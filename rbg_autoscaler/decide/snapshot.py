@@ -28,6 +28,8 @@ class Sample:
     """Ready instances (or pods) that should have reported; 0 where no such number exists."""
     capacity_milli: Mapping[str, int] = field(default_factory=dict)
     """For Utilization targets: what 100 % is, per unit (1000 for KVCacheUsage)."""
+    shortfall: str = ""
+    """Why units that should have reported did not, e.g. "1 NotFinite, 2 NoSeries"; empty if all did."""
 
     @property
     def is_partial(self) -> bool:
