@@ -27,8 +27,6 @@ from rbg_autoscaler.decide.role import decide_role
 from rbg_autoscaler.decide.snapshot import (
     AutoscalerView,
     GroupView,
-    Missing,
-    Reading,
     Refusal,
     RoleView,
     Snapshot,
@@ -103,7 +101,7 @@ class _Pass:
         return Decision(view.key, view.uid, view.generation, rows, idle_conditions(why), refusal)
 
     def _at_exact_period(self, view: AutoscalerView, group: GroupView) -> Decision:
-        """HPA's numbers come at HPA's period; in between the last ones hold. A new spec is not kept waiting."""
+        """HPA's numbers come at HPA's period and hold in between; a new spec is not kept waiting."""
         last = self._memory.held.get(view.key)
         if (
             last is None
@@ -160,9 +158,8 @@ class _Pass:
             exact=exact,
             gap=self._gap,
         )
-        decided, after = decide_role(
-            spec, seen, _readings(view, spec), remembered, config, now, hpa_exact=exact
-        )
+        readings = view.readings.get(spec.name, ())
+        decided, after = decide_role(spec, seen, readings, remembered, config, now, hpa_exact=exact)
         self.roles[view.key, spec.name] = after
         role = Progress(spec, seen, remembered, decided, self._other_claimants(view, spec))
         step = on_step(role.replicas, seen.requested, decided.steps, spec, remembered, config, now)
@@ -199,14 +196,6 @@ def _idle(view: AutoscalerView) -> Refusal | None:
     if view.spec.mode is Mode.PAUSED:
         return Refusal("Paused", "spec.mode is Paused: nothing is decided or written")
     return None
-
-
-def _readings(view: AutoscalerView, spec: RoleSpec) -> tuple[Reading, ...]:
-    """One per metric; metrics added since the last query have no value yet."""
-    readings = view.readings.get(spec.name, ())
-    if len(readings) == len(spec.metrics):
-        return readings
-    return tuple(Missing("NotRead", "the metric has not been read yet") for _ in spec.metrics)
 
 
 def _not_found(view: AutoscalerView) -> Refusal:

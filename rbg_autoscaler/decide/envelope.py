@@ -39,17 +39,15 @@ def memory_to_status(
         block["overriddenAt"] = list(memory.overridden_at)
     if memory.backoff_seconds:
         block["backoffSeconds"] = memory.backoff_seconds
-    for name, value in (
-        ("desired", memory.desired),
-        ("written", memory.written),
-        ("writtenAt", memory.written_at),
-        ("replaced", memory.replaced),
-        ("startUpSeconds", memory.start_up_seconds),
-        ("withdrawnAt", memory.withdrawn_at),
-    ):
-        if value is not None:
-            block[name] = value
-    return block
+    known = {
+        "desired": memory.desired,
+        "written": memory.written,
+        "writtenAt": memory.written_at,
+        "replaced": memory.replaced,
+        "startUpSeconds": memory.start_up_seconds,
+        "withdrawnAt": memory.withdrawn_at,
+    }
+    return block | {name: value for name, value in known.items() if value is not None}
 
 
 def memory_from_status(data: Mapping[str, object], now: float) -> RoleMemory:
