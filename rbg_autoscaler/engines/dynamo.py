@@ -10,7 +10,15 @@ from rbg_autoscaler.api.types import RoleKind, Signal
 from rbg_autoscaler.engines import sglang, trtllm, vllm
 from rbg_autoscaler.engines.expressions import Expression, FirstOf, Preset, Series, Shards, Unsupported
 
-_APART = ("dp_rank", "dynamo_component", "dynamo_endpoint", "dynamo_namespace", "model", "worker_id")
+_APART = (
+    "dp_rank",
+    "dynamo_component",
+    "dynamo_endpoint",
+    "dynamo_namespace",
+    "model",
+    "worker_id",
+    "worker_type",
+)
 
 
 def _own(*names: str, shards: Shards = Shards.SUM, rate: bool = False) -> Series:

@@ -53,7 +53,10 @@ class Total:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Numerator over denominator: increases over the statistics window if counters, else as they stand."""
+    """The mean of what was counted over the statistics window, else over the pod's life (idle before a burst).
+
+    The names of both go in pairs: new hits over new queries, never new over old.
+    """
 
     numerator: Series
     denominator: Series
@@ -70,7 +73,7 @@ class PendingPrompt:
 
     waiting: Total
     prompt_tokens: Ratio
-    """Mean prompt length; over the statistics window, else (idle before a burst) over the pod's life."""
+    """Mean prompt length."""
     hit_rate: tuple[Ratio | Series, ...]
     """The first that yields a number counts."""
 
@@ -99,6 +102,11 @@ class Preset:
     """Only the pod that answers for the instance exports it."""
     full_milli: int | None = None
     """What 100 % is, in thousandths, for Utilization targets; None where the signal has no ceiling."""
+
+    @property
+    def is_usage(self) -> bool:
+        """Usages of several pods of an instance are averaged; everything else adds up."""
+        return self.full_milli is not None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,8 @@
 """SGLang: the names of its load series from 0.4.6 on, per signal and role kind.
 
-Schedulers report per `dp_rank` (different work, added) and, on request, per tensor, pipeline and expert rank
-(the same work again, counted once); with priorities on, the total stands under `priority=""` beside its parts.
+Schedulers report per `dp_rank` (different work, added) and, on request, per tensor, pipeline and expert
+rank (the same work again, counted once); with priorities on, the total stands under `priority=""` beside
+its parts.
 """
 
 from __future__ import annotations
@@ -86,8 +87,8 @@ PRESETS: dict[RoleKind, dict[Signal, Preset | Unsupported]] = {
         Signal.QUEUE_LENGTH: Preset("sglang/QueueLength/Prefill", PREFILL_QUEUE),
         Signal.PENDING_TOKENS: _pending("sglang/PendingTokens/Prefill", PREFILL_QUEUE),
         Signal.RUNNING_REQUESTS: Unsupported(
-            "SGLang reports 0 running requests on a prefill engine in most versions, which would read as idle: "
-            "use PromptTokenRate as the busy signal"
+            "SGLang reports 0 running requests on a prefill engine in most versions, which would read as "
+            "idle: use PromptTokenRate as the busy signal"
         ),
     },
     RoleKind.DECODE: {
