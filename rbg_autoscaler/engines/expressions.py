@@ -53,7 +53,7 @@ class Total:
 
 @dataclass(frozen=True)
 class Ratio:
-    """The mean of what was counted over the statistics window, else over the pod's life (idle before a burst).
+    """The mean of what was counted over the statistics window, else (idle before) over the pod's life.
 
     The names of both go in pairs: new hits over new queries, never new over old.
     """

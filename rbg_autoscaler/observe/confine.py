@@ -73,6 +73,14 @@ class _Writer:
                 return f"{self._selector(inner)}[{_duration(node.range, 'range')}]{_moved(inner)}"
             case parser.SubqueryExpr():
                 return self._subquery(node)
+            case parser.NumberLiteral():
+                return _number(node.val)
+            case parser.StringLiteral():
+                return quote(node.val)
+        return self._operation(node)
+
+    def _operation(self, node: Any) -> str:
+        match node:
             case parser.Call():
                 if node.func.name in _REFUSED_FUNCTIONS:
                     raise Unconfinable(f"{node.func.name}() reads series of its own choice: leave it out")
@@ -85,23 +93,16 @@ class _Writer:
                 return f"(-{self.write(node.expr)})"
             case parser.ParenExpr():
                 return f"({self.write(node.expr)})"
-            case parser.NumberLiteral():
-                return _number(node.val)
-            case parser.StringLiteral():
-                return quote(node.val)
         raise Unconfinable(f"{type(node).__name__} is not understood here: write the query without it")
 
     def _selector(self, node: Any) -> str:
         if node.matchers.or_matchers:
-            raise Unconfinable(
-                "`or` between matchers cannot be confined: use a regular expression or two selectors"
-            )
+            raise Unconfinable("`or` between matchers cannot be confined: use two selectors")
         own = [Matcher(m.name, _op(m.op), m.value) for m in node.matchers.matchers]
-        names = [node.name] if node.name else []
-        if names:
-            text = selector(names, [*own, *self.forced])
-        else:
-            text = "{" + ",".join(map(str, [*own, *self.forced])) + "}"
+        names = [node.name] if node.name else [m.value for m in own if (m.label, m.op) == ("__name__", "=")]
+        if len(names) != 1:
+            raise Unconfinable("a selector must name its series exactly, not by a regular expression")
+        text = selector(names, [*(m for m in own if m.label != "__name__"), *self.forced])
         self.selectors.append(text)
         return text
 
@@ -162,7 +163,7 @@ def _verify(text: str, writer: _Writer) -> None:
 
 
 def _kind(node: Any) -> str:
-    """vector | scalar | range vector | string."""
+    """What the tree gives: vector | scalar | range vector | string."""
     match node:
         case parser.NumberLiteral():
             return "scalar"

@@ -50,12 +50,12 @@ class Limits(NamedTuple):
 
 
 _MENDS = {
-    "Duplicated": "one pod's series stand there more than once, or some of them are not valid: scrape each pod "
-    "once, and in a server shared by clusters set the source's matchers",
+    "Duplicated": "a pod's series stand there more than once, or some are not valid: scrape each pod once, "
+    "and in a server shared by clusters set the source's matchers",
     "NotFinite": "NaN or infinity is exported",
     "Negative": "a negative value is exported",
     "Stale": "the newest sample is too old: check the scrapes of these pods",
-    "NoSeries": "check that these pods are scraped, carry the source's namespace and pod labels and export it",
+    "NoSeries": "check that these pods are scraped and export it, under the source's namespace and pod labels",
 }
 """Reasons, the most telling first, and what each asks for."""
 

@@ -96,7 +96,7 @@ class UserQuestion:
         """For logs and metrics; the query itself is the user's business."""
         return "query"
 
-    def promql(self, namespaces: Collection[str], settings: SourceSettings) -> str:
+    def promql(self, _namespaces: Collection[str], settings: SourceSettings) -> str:
         """The confined query with the age of its oldest series; always of the one namespace.
 
         Raises:
@@ -113,7 +113,7 @@ class UserQuestion:
         age = tagged(f"time() - min({' or '.join(stamps)})", FIELD, AGE)
         return f"{value} or {age}"
 
-    def keys(self, settings: SourceSettings) -> tuple[str, str] | None:
+    def keys(self, _settings: SourceSettings) -> tuple[str, str] | None:
         """None: the answer's rows are told apart by all their labels."""
         return None
 

@@ -63,7 +63,7 @@ class SourceSettings:
     ready_grace_seconds: float = 30.0
     """An instance is expected to report when it has been ready for this long: discovery and two scrapes."""
     rate_window_seconds: int = 60
-    """Window of token rates: four scrapes at 15 s. With scrapes slower than 30 s, raise it to four of them."""
+    """Window of token rates: four scrapes at 15 s. Raise it where scrapes are rarer than every 30 s."""
     statistics_window_seconds: int = 600
     """Window of the mean prompt length and the prefix hit rate: they change slowly, and a short window is
     empty whenever requests run longer than it."""
