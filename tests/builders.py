@@ -21,8 +21,16 @@ def at(seconds: float) -> str:
     return datetime.fromtimestamp(EPOCH + seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def metadata(name: str, uid: str, *, namespace: str = NAMESPACE, version: str = "1", **more: Any) -> Object:
-    made = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": version, "generation": 1}
+def metadata(
+    name: str, default_uid: str, *, namespace: str = NAMESPACE, version: str = "1", **more: Any
+) -> Object:
+    made = {
+        "name": name,
+        "namespace": namespace,
+        "uid": default_uid,
+        "resourceVersion": version,
+        "generation": 1,
+    }
     return made | {"creationTimestamp": at(0)} | more
 
 
@@ -105,17 +113,15 @@ def instance_set(
     counts = {"replicas": observed, "readyReplicas": observed if ready is None else ready}
     counts |= {"updatedReplicas": observed, "expectedUpdatedReplicas": observed, "observedGeneration": 1}
     name = name or f"{group_name}-{role_name}"
+    made = {
+        "labels": {LABEL + "group-name": group_name, LABEL + "role-name": role_name},
+        "annotations": {LABEL + "role-instance-pattern": "Stateless" if stateless else "Stateful"},
+        "ownerReferences": [owner("RoleBasedGroup", group_name, owner_uid or f"uid-{group_name}")],
+    }
     return {
         "apiVersion": WORKLOADS,
         "kind": "RoleInstanceSet",
-        "metadata": metadata(
-            name,
-            f"uid-set-{name}",
-            labels={LABEL + "group-name": group_name, LABEL + "role-name": role_name},
-            annotations={LABEL + "role-instance-pattern": "Stateless" if stateless else "Stateful"},
-            ownerReferences=[owner("RoleBasedGroup", group_name, owner_uid or f"uid-{group_name}")],
-            **meta,
-        ),
+        "metadata": metadata(name, f"uid-set-{name}", **(made | meta)),
         "spec": {
             "replicas": replicas,
             "roleInstanceTemplate": {

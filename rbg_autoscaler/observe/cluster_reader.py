@@ -80,9 +80,12 @@ async def refresh_group(api: KubeApi, store: ClusterStore, group: ObjectKey) -> 
 
 
 async def _refresh_kind(api: KubeApi, store: ClusterStore, kind: Kind, group: ObjectKey) -> None:
-    selector = f"{GROUP_LABEL}={group.name}"
-    listed, version = await _list_into(api, store, kind, group.namespace, selector)
-    store.prune(kind, listed, resource_version=version, namespace=group.namespace, group=group.name)
+    namespace, name = group
+    # An adapter made by hand may lack the label and still stand in the way of the group's own.
+    selector = None if kind is Kind.SCALING_ADAPTER else f"{GROUP_LABEL}={name}"
+    listed, version = await _list_into(api, store, kind, namespace, selector)
+    of_group = name if selector else None
+    store.prune(kind, listed, resource_version=version, namespace=namespace, group=of_group)
 
 
 async def _read_kind(
