@@ -75,6 +75,16 @@ def test_stale_samples_keep_the_value_and_time_of_the_fault(group: World) -> Non
     assert len(live[0].split()) == 2
 
 
+def test_with_explicit_timestamps_a_stale_sample_is_the_only_old_one(group: World) -> None:
+    group.load(requests_per_s=30, explicit_timestamps=True)
+    group.fault({"kind": "stale", "series": WAITING}, wall_ms=1000)
+    page = group.fleet.page(NAMESPACE, "deepseek-prefill-0", 90, wall_ms=31_000)
+    assert page is not None
+    stamps = {family.name: {sample.timestamp_ms for sample in family.samples} for family in page.families}
+    assert stamps.pop(WAITING) == {1000}
+    assert set.union(*stamps.values()) == {31_000}
+
+
 def test_frozen_samples_keep_the_value_under_a_fresh_time(group: World) -> None:
     group.fault({"kind": "stale", "mode": "frozen", "series": WAITING})
     before = group.value("deepseek-prefill-0", "vllm:prompt_tokens_total")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -37,6 +37,19 @@ class Family:
 def render(families: Iterable[Family]) -> str:
     """The text a scrape gets."""
     return "".join(line for family in families for line in _lines(family))
+
+
+def stamped(families: Iterable[Family], timestamp_ms: int) -> tuple[Family, ...]:
+    """The families with this time on every sample that has none."""
+    return tuple(
+        replace(
+            family,
+            samples=tuple(
+                replace(s, timestamp_ms=timestamp_ms) if s.timestamp_ms is None else s for s in family.samples
+            ),
+        )
+        for family in families
+    )
 
 
 def _lines(family: Family) -> Iterable[str]:

@@ -27,8 +27,10 @@ MODES: Mapping[str, tuple[str, ...]] = {
 
 silent: 503, no answer until the client gives up, or a connection that is cut. stale: values frozen when the
 fault began, with the explicit timestamp of that moment or without one; or series gone from the page.
-duplicated: SGLang's total under priority="" beside the same values under priority="0"; or the group's
-routers export every engine's gauges once more with a label `server`.
+(Prometheus ends a series that begins to carry timestamps; one that carried them from the start, as with a
+load's `explicit_timestamps`, it shows growing old.) duplicated: SGLang's total under priority="" beside the
+same values under priority="0"; or the group's routers export every engine's gauges once more with a label
+`server`.
 """
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from localplane.engines.exposition import Family
+from localplane.engines.exposition import Family, stamped
 from localplane.engines.faults import Fault, distort, merged, reexported
 from localplane.engines.group import Group
 from localplane.engines.load import Load
@@ -128,8 +128,10 @@ class Fleet:
         faulty = self._faulty.get((namespace, name))
         return faulty.faults if faulty else ()
 
-    def page(self, namespace: str, name: str, now: float, *, loads: bool = False) -> Page | None:
-        """What a scrape of the pod gets, or None where nothing would answer."""
+    def page(
+        self, namespace: str, name: str, now: float, *, wall_ms: int = 0, loads: bool = False
+    ) -> Page | None:
+        """What a scrape of the pod gets at `now`, `wall_ms` by the clock on the wall; None: no answer."""
         for group in self._groups.values():
             if group.namespace == namespace and name in group.pods:
                 break
@@ -151,7 +153,8 @@ class Fleet:
             page = distort(fault, _kept(page, frozen, fault), faulty.since_ms)
         if group.load.role(pod.role).kind == "router":
             page += self._second_hand(group, faulty.faults, exporting)
-        return Page(merged(page))
+        page = merged(page)
+        return Page(stamped(page, wall_ms) if group.load.explicit_timestamps else page)
 
     def _second_hand(
         self, group: Group, faults: tuple[Fault, ...], exporting: tuple[Pod, ...]

@@ -96,6 +96,9 @@ class Load:
     version: str = ""
     backend: str = ""
     """The engine whose series a Dynamo worker passes through beside its own."""
+    explicit_timestamps: bool = False
+    """Every sample carries its time, as some exporters' do. Prometheus then sees frozen samples grow old, and
+    does not notice at once that a series has ended."""
     loads_on_page: bool = False
     """SGLang's second page joined to the first, as a Prometheus sees it that scrapes both."""
     model_name: str = "meta-llama/Llama-3.1-8B-Instruct"

@@ -63,7 +63,7 @@ class _Server:
 
     async def _page(self, request: web.Request, *, loads: bool) -> web.Response:
         namespace, pod = request.match_info["namespace"], request.match_info["pod"]
-        page = self._fleet.page(namespace, pod, self._clock(), loads=loads)
+        page = self._fleet.page(namespace, pod, self._clock(), wall_ms=_wall_ms(), loads=loads)
         if page is None:
             return web.Response(status=404, text=f"no engine of pod {namespace}/{pod} answers\n")
         if page.silence:
@@ -90,16 +90,19 @@ class _Server:
         return web.json_response({"faults": [asdict(fault) for fault in faults]})
 
     async def put_faults(self, request: web.Request) -> web.Response:
-        wall_ms = int(time.time() * 1000)
         try:
             faults = parse_faults(await _body(request))
-            self._fleet.set_faults(*_group(request), faults, self._clock(), wall_ms)
+            self._fleet.set_faults(*_group(request), faults, self._clock(), _wall_ms())
         except BadFieldError as error:
             return _refused(error)
         return await self.get_faults(request)
 
     async def delete_faults(self, request: web.Request) -> web.Response:
         return web.json_response({}) if self._fleet.drop_faults(*_group(request)) else _absent(request)
+
+
+def _wall_ms() -> int:
+    return int(time.time() * 1000)
 
 
 def _group(request: web.Request) -> tuple[str, str]:
