@@ -68,7 +68,11 @@ def _check(node: Node, value: Any, path: str, errors: list[FieldError]) -> Any:
             return _listing(node, _typed(value, list, "a list"), path, errors)
         case Table():
             entries = _counted(_typed(value, Mapping, "an object"), 0, node.maximum)
-            return {key: check(node.value, entry, f"{path}[{key}]", errors) for key, entry in entries.items()}
+            return {
+                key: check(node.value, entry, f"{path}[{str(key)[:80]}]", errors)
+                for key, entry in entries.items()
+                if entry is not None
+            }
         case _:
             return _leaf(node, value)
 

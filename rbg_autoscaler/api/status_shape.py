@@ -13,6 +13,7 @@ MAX_EVENTS = 512
 """Scale events kept per direction: a change each 5 s through the longest period, 1800 s, makes 360."""
 
 _COUNT = Integer(0, 2**31 - 1)
+_GENERATION = Integer(0, 2**53 - 1)  # a bound in JSON is a double, and 2**63 - 1 would become 2**63
 _MESSAGE = Text(MESSAGE_LENGTH, minimum=0)
 _REASON = Text(
     256, r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", like="letters, digits, _ , and :, a letter first"
@@ -32,7 +33,7 @@ CONDITION = Record(
         Field("reason", _REASON, "Why, in one word for programs.", required=True),
         Field("message", _MESSAGE, "Why, in a sentence for people.", required=True),
         Field("lastTransitionTime", _TIME, "When `status` changed last.", required=True),
-        Field("observedGeneration", Integer(0, 2**63 - 1), "The generation of the spec that it speaks of."),
+        Field("observedGeneration", _GENERATION, "The generation of the spec that it speaks of."),
     ),
     "A metav1.Condition.",
 )
@@ -62,7 +63,6 @@ MEMORY = Record(
     (
         Field("recommendedMax", _COUNT, "The most asked for within the scale-down window."),
         Field("recommendedMin", _COUNT, "The least asked for within the scale-up window."),
-        Field("recommendedAt", _SECONDS, "When these two were current, in seconds since the epoch."),
         Field("scaleUps", Listing(SCALE_EVENT, MAX_EVENTS), "Rescales that rate limits still count."),
         Field("scaleDowns", Listing(SCALE_EVENT, MAX_EVENTS), "Rescales that rate limits still count."),
         Field("scaledToZero", Flag(), "The controller itself scaled the role to 0."),
@@ -70,8 +70,7 @@ MEMORY = Record(
         Field("written", _COUNT, "The count that was written last; another one is another writer's."),
         Field("writtenAt", _SECONDS, "When it was written."),
         Field("replaced", _COUNT, "The count that `written` replaced."),
-        Field("overriddenAt", Listing(_SECONDS, 64), "When somebody else changed a count written here."),
-        Field("interrupted", Flag(), "Nothing was decided lately: the windows start anew."),
+        Field("overriddenAt", Listing(_SECONDS, 256), "When somebody else changed a count written here."),
         Field("startUpSeconds", _SECONDS, "Learnt: how long a replica takes from creation to Ready."),
         Field("withdrawnAt", _SECONDS, "When replicas that could not be scheduled were last taken back."),
         Field("backoffSeconds", _SECONDS, "How long raises wait after that."),
@@ -101,9 +100,7 @@ ROLE_STATUS = Record(
 
 STATUS = Record(
     (
-        Field(
-            "observedGeneration", Integer(0, 2**63 - 1), "The generation of the spec that was decided last."
-        ),
+        Field("observedGeneration", _GENERATION, "The generation of the spec that was decided last."),
         Field("summary", Text(2048, minimum=0), "The roles in short: prefill 3->5, decode 8."),
         Field(
             "limited",

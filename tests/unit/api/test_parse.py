@@ -40,7 +40,7 @@ from rbg_autoscaler.api.types import (
     StartUp,
     TargetType,
 )
-from tests.unit.api.samples import BAD, Bad, broken, full
+from tests.unit.api.samples import BAD, Bad, broken, full, places
 
 EXAMPLES = Path(__file__).parents[3] / "docs" / "examples"
 
@@ -264,16 +264,6 @@ def test_the_first_example_writes_no_replica_count() -> None:
     spec = parse_autoscaler(yaml.safe_load((EXAMPLES / "first.yaml").read_text()))
     assert spec.mode is Mode.RECOMMEND
     assert [role.kind for role in spec.roles] == [RoleKind.PREFILL, RoleKind.DECODE]
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where something is in a JSON value, as keys and indices."""
-    yield path
-    entries = (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    )
-    for key, entry in entries:
-        yield from places(entry, (*path, key))
 
 
 SCALARS = (
