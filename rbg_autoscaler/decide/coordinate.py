@@ -134,10 +134,13 @@ def coordinate(roles: Mapping[str, Progress], rules: tuple[AtLeast, ...]) -> tup
     `rules` name only roles that are in `roles`. Where rules can not be kept together, their roles pass
     unchanged with a reason.
     """
+    numbers = {name: role.replicas for name, role in roles.items()}
+    if all(rule.keeps(numbers) for rule in rules):
+        return rules
     kept: list[AtLeast] = []
     for names, family in families(rules):
         members = {name: roles[name] for name in names}
-        wanted = {name: member.replicas for name, member in members.items()}
+        wanted = {name: numbers[name] for name in names}
         solution = solve(wanted, {name: _allowed(member) for name, member in members.items()}, family)
         if solution is not None:
             kept.extend(family)
