@@ -12,6 +12,8 @@ from typing import NamedTuple
 from rbg_autoscaler.decide.ratio import MAX_INT32, Band, ceil_replicas, divide
 from rbg_autoscaler.decide.snapshot import InstancePhase, InstanceView
 
+READY = InstancePhase.READY
+
 
 class NoProposal(Exception):
     """The metric gives no number; the message says why. The caller counts it as a failed metric."""
@@ -47,13 +49,11 @@ class Measure(NamedTuple):
 
 
 def _standing(instance: InstanceView) -> str:
-    """One of counted, unready, ignored, before any sample is looked at; readiness is not consulted."""
+    """How an instance that is not READY stands before any sample is looked at; readiness is not consulted."""
     phase = instance.phase
-    if phase is InstancePhase.READY:
-        return "counted"
     if phase is InstancePhase.TERMINATING or phase is InstancePhase.FAILED:
         return "ignored"
-    pod_phases = [pod.phase for pod in instance.pods]
+    pod_phases = [pod.phase for pod in instance.pods if not pod.terminating]
     if "Failed" in pod_phases or "Succeeded" in pod_phases:
         return "ignored"
     if phase is InstancePhase.UNSCHEDULED or "Pending" in pod_phases:
@@ -73,7 +73,7 @@ def group(instances: Iterable[InstanceView], values: Mapping[str, int]) -> Group
     missing: list[str] = []
     ignored: list[str] = []
     for instance in instances:
-        standing = _standing(instance)
+        standing = "counted" if instance.phase is READY else _standing(instance)
         if standing == "ignored":
             ignored.append(instance.name)
         elif standing == "unready":
@@ -181,9 +181,7 @@ def _usable(
         raise NoProposal("no pods returned by selector while calculating replica count")
     grouped = group(instances, values)
     samples = dict(values)
-    for name in grouped.unready:
-        samples.pop(name, None)
-    for name in grouped.ignored:
+    for name in (*grouped.unready, *grouped.ignored):
         samples.pop(name, None)
     if not samples:
         raise NoProposal("did not receive metrics for targeted pods (pods might be unready)")
