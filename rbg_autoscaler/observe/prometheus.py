@@ -138,7 +138,7 @@ class PrometheusSource:
         """The body of a successful answer, whatever its content."""
         left = deadline - time.monotonic()
         connect = min(self._settings.connect_timeout_seconds, left / 2)
-        form = {**self._settings.params, "query": promql, "timeout": f"{max(left, 0.001):.3f}s"}
+        form = {**self._settings.params, "query": promql, "timeout": f"{max(1, int(left * 1000))}ms"}
         with self._connect.post(form, (connect, left - connect)) as response:
             body = self._read(response)
             if response.status_code != 200:
