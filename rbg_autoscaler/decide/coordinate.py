@@ -89,7 +89,7 @@ def solve(
     """
     most: dict[str, int] = {}
     for role, choice in counts.items():
-        highest = choice.at_most(max(choice.high, *choice.others))
+        highest = choice.at_most(max((choice.high, *choice.others)))
         if highest is None:
             return None
         most[role] = highest
