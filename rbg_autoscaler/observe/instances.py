@@ -77,4 +77,4 @@ def _is_leader(pod: PodObject, gang: list[PodObject]) -> bool:
     """Leader/worker gangs have one leader; in gangs of free components every pod may answer for itself."""
     if any(one.leads for one in gang):
         return bool(pod.leads)
-    return pod.leads is not False or len(gang) == 1
+    return pod.leads is not False
