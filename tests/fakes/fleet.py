@@ -206,6 +206,7 @@ class World:
             for one in decision.roles:
                 if one.changes:
                     self.roles[one.role].requested = one.granted
+                    self.roles[one.role].settle(now)
                     self.memory = record_write(self.memory, KEY, one, now)
                     self.history.append((now, one.role, one.granted))
         return decision
