@@ -54,7 +54,7 @@ class Progress:
             self.replicas = replicas
 
     def finished(self, conditions: tuple[Condition, ...]) -> RoleDecision:
-        """The decision with the steps of all stages; the last step that moved the number gives the reason."""
+        """The decision with the steps of all stages; a refusal, or the last step that moved it, says why."""
         decided = self.decided
         if not self.extra and conditions is decided.conditions:
             return decided
@@ -64,11 +64,14 @@ class Progress:
             if step.replicas != before:
                 reason, message = step.reason, step.message
             before = step.replicas
+        limiter = None if self.replicas == decided.proposed else self.limiter
+        if self.refusal is not None:
+            limiter, reason, message = Stage.GUARD, self.refusal.reason, self.refusal.message
         return replace(
             decided,
             wanted=self.wanted,
             granted=self.replicas,
-            limiter=None if self.replicas == decided.proposed else self.limiter,
+            limiter=limiter,
             reason=reason,
             message=message,
             steps=(*decided.steps, *self.extra),
