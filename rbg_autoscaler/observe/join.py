@@ -7,8 +7,7 @@ out and counted, and a reading in which nothing reports is Missing.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -17,19 +16,24 @@ from rbg_autoscaler.observe.signal_promql import AGE, FIELD
 from rbg_autoscaler.observe.sources import QueryResult
 
 MAX_INT64 = 2**63 - 1
+_NO_POINTS: dict[str, Point] = {}
+_NO_UNITS: set[str] = set()
 
-Column = dict[str, dict[str, float]]
-"""Numbers by namespace, then unit."""
-_NONE: dict[str, float] = {}
+
+class Point(NamedTuple):
+    """A unit's value and the age of the oldest sample in it; infinite if the server did not tell."""
+
+    value: float
+    age: float
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A query's answer, sorted by namespace and unit."""
+    """A query's answer by namespace, then unit."""
 
-    values: Column = field(default_factory=dict)
-    ages: Column = field(default_factory=dict)
-    faulty: Column = field(default_factory=dict)
+    points: dict[str, dict[str, Point]] = field(default_factory=dict)
+    faulty: dict[str, set[str]] = field(default_factory=dict)
+    """Units whose series cannot be trusted."""
 
 
 class Unit(NamedTuple):
@@ -55,7 +59,7 @@ _MENDS = {
     "NotFinite": "NaN or infinity is exported",
     "Negative": "a negative value is exported",
     "Stale": "the newest sample is too old: check the scrapes of these pods",
-    "NoSeries": "check that these pods are scraped and export it, under the source's namespace and pod labels",
+    "NoSeries": "check that these pods are scraped and export it, with the source's namespace and pod labels",
 }
 """Reasons, the most telling first, and what each asks for."""
 
@@ -69,31 +73,30 @@ def rows_of(result: QueryResult, keys: tuple[str, str] | None) -> Rows:
         return _whole(result)
     namespace_label, unit_label = keys
     rows = Rows()
+    points = rows.points
     for labels, value in result.rows:
         namespace = labels.get(namespace_label, "")
         unit = labels.get(unit_label, "") if unit_label else ""
-        tag = labels.get(FIELD)
-        column = rows.values if tag is None else rows.ages if tag == AGE else rows.faulty
-        units = column.get(namespace)
+        units = points.get(namespace)
         if units is None:
-            column[namespace] = {unit: value}
-        elif unit in units:
-            rows.faulty.setdefault(namespace, {})[unit] = 2.0
+            units = points[namespace] = {}
+        age = labels.get(AGE)
+        if age is not None and unit not in units:
+            units[unit] = Point(value, float(age))
         else:
-            units[unit] = value
+            rows.faulty.setdefault(namespace, set()).add(unit)
     return rows
 
 
 def _whole(result: QueryResult) -> Rows:
-    rows = Rows()
+    """A user's answer: the row of the age, if there is one, is that of all the others."""
     ages = [value for labels, value in result.rows if labels.get(FIELD) == AGE]
     age = max(ages, default=0.0)
+    points: dict[str, Point] = {}
     for labels, value in result.rows:
         if labels.get(FIELD) != AGE:
-            unit = ",".join(f"{label}={text}" for label, text in sorted(labels.items()))
-            rows.values.setdefault("", {})[unit] = value
-            rows.ages.setdefault("", {})[unit] = age
-    return rows
+            points[",".join(f"{label}={text}" for label, text in sorted(labels.items()))] = Point(value, age)
+    return Rows({"": points})
 
 
 def instance_units(role: RoleView, now: float, grace: float, *, leader_only: bool) -> tuple[Unit, ...]:
@@ -107,7 +110,7 @@ def instance_units(role: RoleView, now: float, grace: float, *, leader_only: boo
     return tuple(units)
 
 
-def pod_units(role: RoleView, now: float, grace: float, reporting: Mapping[str, float]) -> tuple[Unit, ...]:
+def pod_units(role: RoleView, now: float, grace: float, reporting: Container[str]) -> tuple[Unit, ...]:
     """The role's pods, for HPA's Pods metrics.
 
     Where no pod but leaders reports (leader-only engines), only leaders are expected to.
@@ -143,76 +146,68 @@ def read_units(
         limits: Age and origin.
         average: Several pods of a unit are averaged (usages) instead of added.
     """
-    by_pod = _Columns.of(rows, namespace)
+    points = rows.points.get(namespace, _NO_POINTS)
+    faulty = rows.faulty.get(namespace, _NO_UNITS)
+    max_age = limits.max_age_seconds
     values: dict[str, int] = {}
-    faults: Counter[str] = Counter()
-    age, reporting, expected = 0.0, 0, 0
+    faults: dict[str, int] = {}
+    oldest, reporting, expected = 0.0, 0, 0
     for name, pods, is_expected in units:
         expected += is_expected
         total, fault = 0.0, "" if pods else "NoSeries"
         for pod in pods:
-            fault = by_pod.fault(pod, limits.max_age_seconds)
-            if fault:
+            point = points.get(pod)
+            if point is None or pod in faulty or not (0 <= point.value < math.inf and point.age <= max_age):
+                fault = _fault(point, max_age)
                 break
-            total += by_pod.values[pod]
-            age = max(age, by_pod.ages[pod])
+            total += point.value
+            oldest = max(oldest, point.age)
         if not fault:
             values[name] = to_milli(total / len(pods) if average else total)
             reporting += is_expected
         elif is_expected or fault != "NoSeries":
-            faults[fault] += 1
+            faults[fault] = faults.get(fault, 0) + 1
     if values:
-        return Sample(values, age, reporting, expected, shortfall=_counted(faults))
+        return Sample(values, oldest, reporting, expected, shortfall=_counted(faults) if faults else "")
     return _missing(faults, expected, limits)
+
+
+def _fault(point: Point | None, max_age: float) -> str:
+    """Why a point that is missing, wrong, old or of a faulty unit does not count."""
+    if point is None:
+        return "NoSeries"
+    if not math.isfinite(point.value):
+        return "NotFinite"
+    if point.value < 0:
+        return "Negative"
+    return "Stale" if point.age > max_age else "Duplicated"
 
 
 def read_total(rows: Rows, namespace: str, units: Iterable[str] | None, limits: Limits) -> Reading:
     """The reading of metrics that describe no pods: the given units, or (None) every row of the namespace."""
-    column = _Columns.of(rows, namespace)
+    points = rows.points.get(namespace, _NO_POINTS)
+    faulty = rows.faulty.get(namespace, _NO_UNITS)
     values: dict[str, int] = {}
-    age = 0.0
-    for unit in column.values if units is None else units:
-        fault = column.fault(unit, limits.max_age_seconds)
-        if fault:
+    oldest = 0.0
+    for unit in points if units is None else units:
+        point = points.get(unit)
+        valid = point is not None and 0 <= point.value < math.inf and point.age <= limits.max_age_seconds
+        if point is None or not valid or unit in faulty:
+            fault = _fault(point, limits.max_age_seconds)
+            # A sum hides a negative part, and sums over all labels know no duplicates.
+            fault = "Negative" if fault == "Duplicated" else fault
             return Missing(fault, f"{limits.origin}: {_MENDS_TOTAL.get(fault, _MENDS[fault])}")
-        values[unit] = to_milli(column.values[unit])
-        age = max(age, column.ages[unit])
+        values[unit] = to_milli(point.value)
+        oldest = max(oldest, point.age)
     if not values:
         return Missing("NoSeries", f"{limits.origin}: {_MENDS_TOTAL['NoSeries']}")
-    return Sample(values, age, len(values), 0)
+    return Sample(values, oldest, len(values), 0)
 
 
 _MENDS_TOTAL = {
     "NoSeries": "there is no such series in this namespace: check its name, selector and namespace label",
     "Stale": "the newest sample is too old: check its scrapes",
-    "Duplicated": "some of its series are negative, NaN or infinite",
 }
-
-
-class _Columns(NamedTuple):
-    """The rows of one namespace."""
-
-    values: dict[str, float]
-    ages: dict[str, float]
-    faulty: dict[str, float]
-
-    @classmethod
-    def of(cls, rows: Rows, namespace: str) -> _Columns:
-        return cls(*(column.get(namespace, _NONE) for column in (rows.values, rows.ages, rows.faulty)))
-
-    def fault(self, unit: str, max_age: float) -> str:
-        """Why the unit does not report; empty if it does. A value of unknown age is stale."""
-        value = self.values.get(unit)
-        if value is None:
-            return "NoSeries"
-        if not math.isfinite(value):
-            return "NotFinite"
-        if value < 0:
-            return "Negative"
-        if unit in self.faulty:
-            return "Duplicated"
-        age = self.ages.get(unit)
-        return "" if age is not None and age <= max_age else "Stale"
 
 
 def to_milli(value: float) -> int:
@@ -227,13 +222,13 @@ def to_milli(value: float) -> int:
     return nearest if abs(scaled - nearest) <= 1e-9 * max(1.0, scaled) else math.ceil(scaled)
 
 
-def _missing(faults: Counter[str], expected: int, limits: Limits) -> Missing:
+def _missing(faults: dict[str, int], expected: int, limits: Limits) -> Missing:
     for reason, mend in _MENDS.items():
-        if faults[reason]:
+        if faults.get(reason):
             who = f"of {expected} ready instances none has a usable sample ({_counted(faults)})"
             return Missing(reason, f"{limits.origin}: {who}; {mend}")
     return Missing("NoInstances", f"{limits.origin}: no instance is ready yet, so none has a sample")
 
 
-def _counted(faults: Counter[str]) -> str:
-    return ", ".join(f"{faults[reason]} {reason}" for reason in _MENDS if faults[reason])
+def _counted(faults: dict[str, int]) -> str:
+    return ", ".join(f"{faults[reason]} {reason}" for reason in _MENDS if faults.get(reason))

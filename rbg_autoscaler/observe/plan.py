@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from rbg_autoscaler.api.types import (
+    Engine,
     ExternalMetric,
     LabelRequirement,
     Metric,
@@ -17,7 +19,9 @@ from rbg_autoscaler.api.types import (
     PodsMetric,
     QueryMetric,
     RbgAutoscalerSpec,
+    RoleKind,
     RoleSpec,
+    Signal,
     SignalMetric,
 )
 from rbg_autoscaler.decide.snapshot import Missing
@@ -72,8 +76,8 @@ class MetricQuestion:
         """The query for all such series of these namespaces."""
         scope = _scope(namespaces, settings, self.unit)
         vector = scope.select([self.metric], ()) if not self.selector else self._selected(scope)
-        age = f"time() - {scope.by('min', f'timestamp({vector})')}"
-        return answer(scope.by("sum", vector), age, faults(vector, scope))
+        stamp = scope.by("min", f"timestamp({vector})")
+        return answer(scope.by("sum", vector), stamp, faults(vector, scope), scope)
 
     def _selected(self, scope: Scope) -> str:
         chosen = tuple(requirement(entry) for entry in self.selector)
@@ -164,11 +168,7 @@ def question_of(
     """What has to be asked for one metric of one role, or why nothing can be."""
     match metric:
         case SignalMetric():
-            found = preset(spec.engine, role.kind, metric.signal)
-            if isinstance(found, Unsupported):
-                said = f"{metric.signal} is not told by {spec.engine} for a {role.kind} role"
-                return Missing("Unsupported", f"{said}: {found.mend}")
-            return SignalQuestion(found)
+            return _signal_question(spec.engine, role.kind, metric.signal)
         case PodsMetric():
             return MetricQuestion(metric.name, metric.selector, settings.pod_label)
         case ObjectMetric():
@@ -180,6 +180,14 @@ def question_of(
                 return UserQuestion(namespace, metric.query)
             mend = "use a signal, or ask the administrator for allowUserQueries"
             return Missing("NotAllowed", f"the metrics source takes no PromQL of users: {mend}")
+
+
+@cache
+def _signal_question(engine: Engine, kind: RoleKind, signal: Signal) -> SignalQuestion | Missing:
+    found = preset(engine, kind, signal)
+    if isinstance(found, Unsupported):
+        return Missing("Unsupported", f"{signal} is not told by {engine} for a {kind} role: {found.mend}")
+    return SignalQuestion(found)
 
 
 def object_label(kind: str, settings: SourceSettings) -> str:

@@ -33,7 +33,7 @@ class Matcher:
     def __str__(self) -> str:
         if not _LABEL.fullmatch(self.label):
             raise Unquotable(
-                f"{self.label!r} is no Prometheus label name: write it with letters, digits and underscores, as "
+                f"{self.label!r} is no Prometheus label name: write it with letters, digits, underscores, as "
                 "Prometheus has it (app.kubernetes.io/name is often app_kubernetes_io_name)"
             )
         return f"{self.label}{self.op}{quote(self.value)}"

@@ -206,7 +206,7 @@ class _Reader:
                 return _with_capacity(reading, metric, view, preset)
             case PodsMetric() if view is not None:
                 pods = pod_units(
-                    view, self.now, settings.ready_grace_seconds, answer.values.get(namespace, {})
+                    view, self.now, settings.ready_grace_seconds, answer.points.get(namespace, {})
                 )
                 return read_units(answer, namespace, pods, limits)
             case SignalMetric() | PodsMetric():

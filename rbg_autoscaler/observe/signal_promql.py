@@ -1,7 +1,7 @@
 """An engine's expression as one PromQL query for the whole fleet: values, ages and faults in one answer.
 
-Rows without the label `field` are values per pod; `field="age"` is the server's time less the timestamp of
-the oldest sample used; `field="faulty"` names the pods whose series cannot be trusted.
+A row is a pod's value, and its label `age` says how many seconds before the server's present time the oldest
+sample used was taken; rows with `field="faulty"` name the pods whose series cannot be trusted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from rbg_autoscaler.engines.expressions import (
     Total,
     measured,
 )
-from rbg_autoscaler.observe.promql import Matcher, any_of, by, first_of, selector, tagged
+from rbg_autoscaler.observe.promql import Matcher, any_of, by, first_of, quote, selector, tagged
 
 FIELD = "field"
 AGE = "age"
@@ -44,15 +44,20 @@ class Scope:
         return by(operator, dict.fromkeys((*self.keys, *apart)), vector)
 
 
-def answer(value: str, age: str, faulty: str) -> str:
-    """The three parts of an answer as one query."""
-    return f"{value} or {tagged(age, FIELD, AGE)} or {tagged(faulty, FIELD, FAULTY)}"
+def answer(value: str, stamp: str, faulty: str, scope: Scope) -> str:
+    """The three parts of an answer as one query.
+
+    `count_values` turns the age into a label, which the value takes over: one row a pod instead of two halves
+    what a fleet's answer costs to send and to read.
+    """
+    keys = ", ".join(scope.keys)
+    age = f"count_values by ({keys}) ({quote(AGE)}, time() - {stamp})"
+    return f"{value} * on ({keys}) group_left ({AGE}) {age} or {tagged(faulty, FIELD, FAULTY)}"
 
 
 def signal_query(expression: Expression, scope: Scope) -> str:
     """The query of an expression: per key of the scope its value, its age, and whether it is faulty."""
-    age = f"time() - {_stamp(expression, scope)}"
-    return answer(_value(expression, scope), age, _faulty(expression, scope))
+    return answer(_value(expression, scope), _stamp(expression, scope), _faulty(expression, scope), scope)
 
 
 def _value(expression: Expression, scope: Scope) -> str:

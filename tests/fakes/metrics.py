@@ -52,11 +52,10 @@ def rows(
     age: float | Mapping[str, float] = 5.0,
     faulty: Iterable[str] = (),
 ) -> QueryResult:
-    """What a server answers for these pods: values, ages, faulty pods."""
+    """What a server answers for these pods: values with their ages, and the faulty ones."""
     ages = age if isinstance(age, Mapping) else dict.fromkeys(values, age)
     return QueryResult(
-        [Row({"namespace": namespace, "pod": pod}, value) for pod, value in values.items()]
-        + [Row({"namespace": namespace, "pod": pod, "field": "age"}, a) for pod, a in ages.items()]
+        [Row({"namespace": namespace, "pod": p, "age": str(ages[p])}, value) for p, value in values.items()]
         + [Row({"namespace": namespace, "pod": pod, "field": "faulty"}, 2.0) for pod in faulty]
     )
 
