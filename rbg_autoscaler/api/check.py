@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rbg_autoscaler.api.quantity import QuantityError, canonical, exact, milli
+from rbg_autoscaler.api.quantity import MAX_INT64, QuantityError, amount, canonical, milli
 from rbg_autoscaler.api.rules import BROKEN
 from rbg_autoscaler.api.shape import (
     ABSENT,
@@ -163,9 +163,11 @@ def _quantity(node: Quantity, value: Any) -> Any:
         raise _Wrong(f'{value} is a fraction: write it as a string, "{canonical(milli(value))}"')
     _typed(value, str | int, 'a quantity such as "8", "700m" or "16k"')
     try:
-        number = exact(value)
+        number = amount(value)
     except QuantityError as error:
         raise _Wrong(str(error)) from None
+    if isinstance(value, int) and not -MAX_INT64 <= value <= MAX_INT64:
+        raise _Wrong(f"{_show(value)} is beyond int64: write it as a string with a suffix")
     if number < 0 or (number == 0 and not node.zero):
         raise _Wrong(f"{_show(value)} must be {'0 or more' if node.zero else 'above 0'}")
     if isinstance(value, str) and not re.fullmatch(node.pattern, value):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rbg_autoscaler.api.quantity import exact
+from rbg_autoscaler.api.quantity import amount
 from rbg_autoscaler.api.rules import Rule, given, known, repeated
 from rbg_autoscaler.api.types import Signal
 
@@ -110,7 +110,7 @@ def _usage_fraction(metric: Any) -> Iterator[str]:
     target = ok and ok["signal"] == Signal.KV_CACHE_USAGE and given(ok["target"])
     if not target:
         return
-    if (value := given(target, "averageValue")) and exact(value["averageValue"]) > 1:
+    if (value := given(target, "averageValue")) and amount(value["averageValue"]) > 1:
         yield ".target.averageValue"
     if (value := given(target, "averageUtilization")) and value["averageUtilization"] > 100:
         yield ".target.averageUtilization"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rbg_autoscaler.api.check import FieldError, check
-from rbg_autoscaler.api.quantity import exact, milli
+from rbg_autoscaler.api.quantity import amount, milli
 from rbg_autoscaler.api.spec_shape import SPEC
 from rbg_autoscaler.api.types import (
     GROUP,
@@ -163,7 +163,7 @@ def _rules(rules: Mapping[str, Any]) -> ScalingRules:
         ),
         select_policy=SelectPolicy(rules["selectPolicy"]),
         stabilization_window_seconds=rules.get("stabilizationWindowSeconds"),
-        tolerance=float(exact(rules["tolerance"])) if "tolerance" in rules else None,
+        tolerance=float(amount(rules["tolerance"])) if "tolerance" in rules else None,
     )
 
 

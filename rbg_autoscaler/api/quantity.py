@@ -1,4 +1,4 @@
-"""Kubernetes quantities ("16k", "700m", "1Ki", "1e3", 8) as exact fractions and as integer thousandths.
+"""Kubernetes quantities ("16k", "700m", "1Ki", "1e3", 8) as fractions and as integer thousandths.
 
 Thousandths round up and stay within int64, as Kubernetes' MilliValue does, so a positive quantity is never 0.
 """
@@ -9,7 +9,7 @@ import math
 import re
 from fractions import Fraction
 
-MAX_MILLI = 2**63 - 1
+MAX_INT64 = 2**63 - 1
 MAX_LENGTH = 40
 """Characters of a quantity's text: no sensible one has more."""
 
@@ -27,12 +27,41 @@ class QuantityError(ValueError):
     """The value is no Kubernetes quantity; the message says why."""
 
 
-def exact(value: str | int | float) -> Fraction:
-    """The quantity as a fraction, without any rounding. A float counts as the decimal it is written as.
+def amount(value: str | int | float) -> Fraction:
+    """The quantity as a fraction, as Kubernetes keeps it: whole billionths, away from 0, within int64.
+
+    A float counts as the decimal it is written as.
 
     Raises:
         QuantityError: not a quantity, or not finite.
     """
+    number = _parsed(value)
+    if number.denominator > 1 and 10**9 % number.denominator:
+        number = Fraction(math.ceil(abs(number) * 10**9), 10**9 if number > 0 else -(10**9))
+    return max(Fraction(-MAX_INT64 - 1), min(Fraction(MAX_INT64), number))
+
+
+def milli(value: str | int | float) -> int:
+    """The quantity in thousandths, rounded up and held within int64: "700m" is 700, 8 is 8000.
+
+    Raises:
+        QuantityError: not a quantity, or not finite.
+    """
+    return max(-MAX_INT64 - 1, min(MAX_INT64, math.ceil(amount(value) * 1000)))
+
+
+def canonical(thousandths: int) -> str:
+    """Kubernetes' shortest form without loss: 16_000_000 is "16k", 700 "700m", 1500 "1500m", 0 "0"."""
+    if thousandths == 0:
+        return "0"
+    number, power = thousandths, -3
+    while power < 18 and number % 1000 == 0:
+        number, power = number // 1000, power + 3
+    suffix = next(name for name, exponent in _DECIMAL.items() if exponent == power)
+    return f"{number}{suffix}"
+
+
+def _parsed(value: str | int | float) -> Fraction:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise QuantityError(f"{value} is not finite")
@@ -45,26 +74,6 @@ def exact(value: str | int | float) -> Fraction:
             f'"{value[:MAX_LENGTH]}" is not a quantity such as "8", "700m", "16k", "1Ki" or "1e3"'
         )
     return Fraction(match["number"].rstrip(".")) * _factor(match["suffix"])
-
-
-def milli(value: str | int | float) -> int:
-    """The quantity in thousandths, rounded up and held within int64: "700m" is 700, 8 is 8000.
-
-    Raises:
-        QuantityError: not a quantity, or not finite.
-    """
-    return max(-MAX_MILLI - 1, min(MAX_MILLI, math.ceil(exact(value) * 1000)))
-
-
-def canonical(thousandths: int) -> str:
-    """Kubernetes' shortest form without loss: 16_000_000 is "16k", 700 "700m", 1500 "1500m", 0 "0"."""
-    if thousandths == 0:
-        return "0"
-    number, power = thousandths, -3
-    while power < 18 and number % 1000 == 0:
-        number, power = number // 1000, power + 3
-    suffix = next(name for name, exponent in _DECIMAL.items() if exponent == power)
-    return f"{number}{suffix}"
 
 
 def _factor(suffix: str) -> Fraction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rbg_autoscaler.api.quantity import exact, milli
+from rbg_autoscaler.api.quantity import amount, milli
 from rbg_autoscaler.api.rules import BROKEN, Rule, given, items, repeated
 
 
@@ -20,7 +20,7 @@ def _some_ratio(entry: Any) -> Iterator[str]:
 
 
 def _ratio_order(entry: Any) -> Iterator[str]:
-    if (ok := given(entry, "minRatio", "maxRatio")) and exact(ok["minRatio"]) > exact(ok["maxRatio"]):
+    if (ok := given(entry, "minRatio", "maxRatio")) and amount(ok["minRatio"]) > amount(ok["maxRatio"]):
         yield ".minRatio"
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rbg_autoscaler.api.conditions import CONDITIONS
+from rbg_autoscaler.api.conditions import CONDITIONS, REASONS
 from rbg_autoscaler.api.docs import meaning, plain
 from rbg_autoscaler.api.rules import Rule
 from rbg_autoscaler.api.shape import (
@@ -162,8 +162,13 @@ def _bounds(node: Node) -> str:
 
 
 def _conditions() -> str:
-    lines = ["## Conditions and reasons", "", "| condition | status | reason | when |", "|---|---|---|---|"]
-    for entry in CONDITIONS:
-        lines.append(f"| **{entry.type}** | | | {entry.meaning} |")
-        lines += [f"| | {status} | `{reason}` | {when} |" for status, reason, when in entry.reasons]
-    return "\n".join([*lines, ""])
+    lines = ["## Conditions", "", "| condition | status | reason | when |", "|---|---|---|---|"]
+    for table in CONDITIONS:
+        lines.append(f"| **{table.title}** | | | {table.meaning} |")
+        lines += [f"| | {reason.status} | `{reason.name}` | {reason.when} |" for reason in table.reasons]
+    lines += ["", "## Reasons", ""]
+    for table in REASONS:
+        lines += [f"### {table.title}", "", table.meaning, "", "| reason | when |", "|---|---|"]
+        lines += [f"| `{reason.name}` | {reason.when} |" for reason in table.reasons]
+        lines.append("")
+    return "\n".join(lines)

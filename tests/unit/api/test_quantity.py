@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rbg_autoscaler.api.quantity import MAX_MILLI, QuantityError, canonical, exact, milli
+from rbg_autoscaler.api.quantity import MAX_INT64, QuantityError, amount, canonical, milli
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from rbg_autoscaler.api.quantity import MAX_MILLI, QuantityError, canonical, exa
     ],
 )
 def test_milli(value: str | int | float, thousandths: int) -> None:
-    assert milli(value) == min(thousandths, MAX_MILLI)
+    assert milli(value) == min(thousandths, MAX_INT64)
 
 
 def test_milli_saturates_at_int64() -> None:
@@ -81,7 +81,7 @@ def test_a_text_of_astronomic_length_is_refused_at_once() -> None:
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
 def test_what_is_not_finite_is_refused(value: float) -> None:
     with pytest.raises(QuantityError, match="not finite"):
-        exact(value)
+        amount(value)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,14 @@ def test_canonical(thousandths: int, text: str) -> None:
     assert canonical(thousandths) == text
 
 
-@given(st.integers(-(2**63), MAX_MILLI))
+def test_an_amount_is_kept_as_kubernetes_keeps_it() -> None:
+    assert amount("0.1") == Fraction(1, 10)
+    assert amount("1e-99") == amount("0.0000000001") == amount("1n")
+    assert amount("1e99") == amount("1e98") == 2**63 - 1
+    assert amount(0.1) == Fraction(1, 10)
+
+
+@given(st.integers(-(2**63), MAX_INT64))
 def test_canonical_loses_nothing_and_is_stable(thousandths: int) -> None:
     assert milli(canonical(thousandths)) == thousandths
     assert len(canonical(thousandths)) <= 21
@@ -104,9 +111,9 @@ def test_canonical_loses_nothing_and_is_stable(thousandths: int) -> None:
 )
 def test_milli_is_the_least_count_not_below_the_quantity(number: object, suffix: str) -> None:
     text = f"{number:f}{suffix}"
-    value = exact(text) * 1000
-    assert Fraction(milli(text)) - 1 < value <= milli(text) or milli(text) == MAX_MILLI
-    assert exact("-" + text) == -exact(text)
+    value = amount(text) * 1000
+    assert Fraction(milli(text)) - 1 < value <= milli(text) or milli(text) == MAX_INT64
+    assert amount("-" + text) == -amount(text)
 
 
 @given(st.text(max_size=12) | st.floats() | st.integers())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,16 +13,20 @@ import pytest
 import yaml
 
 from rbg_autoscaler.api import types
-from rbg_autoscaler.api.conditions import CONDITIONS
+from rbg_autoscaler.api.conditions import CONDITIONS, REASONS
 from rbg_autoscaler.api.docs import meaning
+from rbg_autoscaler.api.parse import parse_autoscaler
 from rbg_autoscaler.api.reference import reference
 from rbg_autoscaler.api.schema import CRD_FILE, REFERENCE_FILE, crd, crd_yaml, main
 from rbg_autoscaler.api.shape import Field, Integer, Listing, Node, Record, camel, record
 from rbg_autoscaler.api.spec_shape import SPEC
 from rbg_autoscaler.api.status_shape import STATUS
-from rbg_autoscaler.decide import decision
+from rbg_autoscaler.decide.conditions import whole_conditions
+from tests.unit.api.samples import full
 
 ROOT = Path(__file__).parents[3]
+KINDS = {"RoleBasedGroup", "RoleBasedGroupScalingAdapter", "RoleBasedGroupSet"}
+"""Constants in capitals that are no reasons but kinds of objects."""
 
 
 def fields_of(node: Node, path: str) -> Iterator[tuple[str, Field]]:
@@ -140,9 +146,38 @@ def test_every_field_says_what_it_means(path: str) -> None:
     assert "_" not in text.replace("`__name__`", "")
 
 
-def test_every_condition_of_a_decision_is_told() -> None:
-    assert decision.__file__
-    source = Path(decision.__file__).read_text()
-    named = {word for word in ("Ready", "MetricsAvailable", "Conflict", "BacklogOnly") if word in source}
-    named |= {"AbleToScale", "ScalingActive", "ScalingLimited", "ScaledToZero"}
-    assert {entry.type for entry in CONDITIONS} >= named
+REASON_TAKERS = {"Condition": 2, "Refusal": 0, "Missing": 0, "Step": 2, "Hold": 1}
+"""Which argument of these calls is a reason."""
+
+
+def reasons_in(file: Path) -> Iterator[str]:
+    """The reasons that a module gives: in calls, as an exception's, or as a constant."""
+    tree = ast.parse(file.read_text())
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=args) if name in REASON_TAKERS:
+                given = args[REASON_TAKERS[name] : REASON_TAKERS[name] + 1]
+                yield from (arg.value for arg in given if isinstance(arg, ast.Constant))
+            case ast.Assign(targets=[ast.Name(id="reason")], value=ast.Constant(value=str(text))) if text:
+                yield text
+    for node in tree.body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                if name.isupper() and re.fullmatch(r"([A-Z][a-z]+)+", text):
+                    yield text
+
+
+def test_every_condition_and_reason_that_is_given_is_told() -> None:
+    package = ROOT / "rbg_autoscaler"
+    files = [file for part in ("decide", "observe") for file in (package / part).rglob("*.py")]
+    given = {reason for file in files for reason in reasons_in(file)}
+    assert len(given) > 40
+    told = {reason.name for table in (*CONDITIONS, *REASONS) for reason in table.reasons}
+    assert given - told - KINDS == set()
+
+
+def test_conditions_of_the_whole_are_told() -> None:
+    spec = parse_autoscaler(full())
+    types = {condition.type for condition in whole_conditions(spec, ())}
+    assert types <= {table.title for table in CONDITIONS}
+    assert {"Ready", "MetricsAvailable", "Conflict"} <= types
