@@ -24,13 +24,20 @@ log = logging.getLogger(__name__)
 
 
 def registry(store: ClusterStore, kinds: Sequence[Kind]) -> kopf.OperatorRegistry:
-    """One event handler a kind, each feeding the store."""
+    """One event handler a kind, each feeding the store; a registry of one's own needs its login, too."""
     made = kopf.OperatorRegistry()
+    kopf.on.login(registry=made, id="login", errors=kopf.ErrorsMode.TEMPORARY)(_log_in)
     for kind in kinds:
         kopf.on.event(kind.group, kind.version, kind.plural, registry=made, id=kind.plural)(
             _feed(store, kind)
         )
     return made
+
+
+def _log_in(**details: Any) -> kopf.ConnectionInfo | None:
+    """The pod's service account, else the kubeconfig that KUBECONFIG names."""
+    account = kopf.login_with_service_account(**details)
+    return account if account is not None else kopf.login_with_kubeconfig(**details)
 
 
 def _feed(store: ClusterStore, kind: Kind) -> Callable[..., Awaitable[None]]:
