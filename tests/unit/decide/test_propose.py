@@ -112,3 +112,20 @@ def test_no_series_is_a_failure_not_a_zero() -> None:
     result = propose(external(1), Sample({}), view(3), TENTH, CONFIG)
     assert result.proposed is None
     assert "no metrics returned from external metrics API" in result.message
+
+
+def test_instances_that_do_not_report_are_taken_to_be_on_target_when_the_others_ask_for_less() -> None:
+    """Two of four at 2 of 10: with the silent ones at 10 that is 0.6 of the target, hence 3, not 1."""
+    assert propose(per_pod(10), each({"decode-0": 2, "decode-1": 2}), view(4), TENTH, CONFIG).proposed == 3
+
+
+def test_silent_instances_never_turn_the_direction() -> None:
+    """One of four at 15 of 10 is 1.5; with the silent ones idle it is 0.375: unknown, so nothing moves."""
+    assert propose(per_pod(10), each({"decode-0": 15}), view(4), TENTH, CONFIG).proposed == 4
+
+
+def test_a_count_that_would_move_against_its_ratio_is_not_proposed() -> None:
+    """Asked down to 1 with 4 instances still there at half load: 0.625 x 4 is 3, which would raise."""
+    there = view(1, instances=[instance(i) for i in range(4)])
+    samples = each({"decode-0": 5, "decode-1": 5, "decode-2": 5})
+    assert propose(per_pod(10), samples, there, TENTH, CONFIG).proposed == 1

@@ -6,7 +6,7 @@ from rbg_autoscaler.api.types import Behavior, PolicyType
 from rbg_autoscaler.decide.config import DecideConfig
 from rbg_autoscaler.decide.decision import Stage
 from rbg_autoscaler.decide.hpa_text import rescale_message
-from rbg_autoscaler.decide.memory import RoleMemory
+from rbg_autoscaler.decide.memory import RoleMemory, ScaleEvent
 from rbg_autoscaler.decide.rescale import conditions_after, conditions_after_failure
 from rbg_autoscaler.decide.role import decide_role
 from tests.unit.decide.roles import (
@@ -80,6 +80,23 @@ def test_a_short_sync_period_does_not_make_a_role_grow_faster() -> None:
 def test_hpa_exact_doubles_each_sync() -> None:
     line = Timeline(role(external(1)), 4, exact=True)
     assert [line.at(now, total(100)) for now in range(0, 20, 5)] == [8, 16, 32, 64]
+
+
+def test_hpa_exact_does_not_count_past_rescales_without_behavior() -> None:
+    grown = RoleMemory(scale_ups=(ScaleEvent(0.0, 4),))
+    assert Timeline(role(external(1)), 8, exact=True, memory=grown).at(5, total(100)) == 16
+    assert Timeline(role(external(1)), 8, exact=False, memory=grown).at(5, total(100)) == 8
+
+
+@BOTH
+def test_a_window_up_waits_until_the_load_stays(exact: bool) -> None:
+    line = Timeline(role(external(1), behavior=Behavior(default_up(60), default_down())), 2, exact=exact)
+    assert line.at(0, total(2)) == 2
+    assert line.at(15, total(5)) == 2
+    assert line.last is not None
+    assert line.last.conditions[0].reason == "ScaleUpStabilized"
+    assert line.last.message == "2 instead of 5: recommendations of the last 60 s count too"
+    assert line.at(60, total(4)) == 4
 
 
 def test_at_hpas_period_both_double_each_sync() -> None:
