@@ -89,7 +89,7 @@ ROLE_STATUS = Record(
         ),
         Field("granted", _COUNT, "What is written in mode Auto and recommended in mode Recommend."),
         Field("limiter", Text(64), "The stage that held the number back; absent where none did."),
-        Field("reason", _REASON, "Why `granted` is what it is, in one word."),
+        Field("reason", Text(256, minimum=0), "Why `granted` is what it is, in one word."),
         Field("message", _MESSAGE, "The same in a sentence."),
         Field("conditions", CONDITIONS, "HPA's conditions, for this role."),
         Field("metrics", Listing(METRIC_STATUS, MAX_METRICS), "What each metric said."),
