@@ -36,7 +36,7 @@ def guard_failed() -> Status:
 
 @dataclass(frozen=True)
 class Resource:
-    """One served resource. `custom` ones demand resourceVersion on PUT, as custom resources do."""
+    """One served resource."""
 
     group: str
     version: str
@@ -45,7 +45,6 @@ class Resource:
     namespaced: bool = True
     status: bool = True
     scale: bool = False
-    custom: bool = True
     check: Callable[[Object], None] = lambda _obj: None
     """Defaults the object in place; raises Status 422."""
 
@@ -89,12 +88,12 @@ RESOURCES = (
     _rbg("roleinstancesets", "RoleInstanceSet", scale=True),
     _rbg("coordinatedpolicies", "CoordinatedPolicy"),
     Resource("autoscaling.rolebasedgroup.io", "v1alpha1", "rbgautoscalers", "RbgAutoscaler"),
-    Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler", custom=False),
-    Resource("coordination.k8s.io", "v1", "leases", "Lease", status=False, custom=False),
-    Resource("", "v1", "pods", "Pod", custom=False),
-    Resource("", "v1", "nodes", "Node", namespaced=False, custom=False),
-    Resource("", "v1", "events", "Event", status=False, custom=False),
-    Resource("", "v1", "namespaces", "Namespace", namespaced=False, custom=False),
+    Resource("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"),
+    Resource("coordination.k8s.io", "v1", "leases", "Lease", status=False),
+    Resource("", "v1", "pods", "Pod"),
+    Resource("", "v1", "nodes", "Node", namespaced=False),
+    Resource("", "v1", "events", "Event", status=False),
+    Resource("", "v1", "namespaces", "Namespace", namespaced=False),
 )
 
 
@@ -113,7 +112,7 @@ class Objects:
     """All objects and their history. Not to be changed but through its methods."""
 
     version: int = 1000
-    compacted: int = 0
+    compacted: int = 1000
     """Watches and page tokens from before this version are answered 410."""
     history: list[Change] = field(default_factory=list)
     listeners: list[Callable[[Change], None]] = field(default_factory=list)
@@ -159,7 +158,7 @@ class Objects:
         old = self.get(resource, namespace, name)
         new = copy.deepcopy(body)
         sent = new.get("metadata", {})
-        if resource.custom and not sent.get("resourceVersion"):
+        if not sent.get("resourceVersion"):
             why = "metadata.resourceVersion: Invalid value: 0x0: must be specified for an update"
             raise Status(422, "Invalid", f'{resource.full_name} "{name}" is invalid: {why}')
         self._guard(resource, old, sent)
