@@ -30,7 +30,8 @@ CONFIG = DecideConfig()
 TENTH = Band.of(0.1, 0.1)
 
 counts = st.integers(0, 40)
-metrics = st.sampled_from([external(3), external_total(30), busy(4), kv_usage(70)])
+METRICS: list[Metric] = [external(3), external_total(30), busy(4), kv_usage(70)]
+metrics = st.sampled_from(METRICS)
 policies = st.builds(
     ScalingPolicy, st.sampled_from(PolicyType), st.integers(1, 200), st.sampled_from([15, 60, 300])
 )
