@@ -49,6 +49,7 @@ class Limits(NamedTuple):
     """What a value must fulfil, and how a reading's messages name its origin."""
 
     max_age_seconds: float
+    ready_grace_seconds: float
     origin: str
     """The series and the source, for the mend: "vllm:num_requests_waiting in source default"."""
 
@@ -105,7 +106,7 @@ def instance_units(role: RoleView, now: float, grace: float, *, leader_only: boo
     for instance in role.instances:
         if _is_leaving(instance):
             continue
-        pods = tuple(p.name for p in instance.pods if not p.terminating and (p.leader or not leader_only))
+        pods = tuple([p.name for p in instance.pods if not p.terminating and (p.leader or not leader_only)])
         units.append(Unit(instance.name, pods, _is_expected(instance, now, grace)))
     return tuple(units)
 

@@ -140,16 +140,18 @@ class Agenda:
 
     needs: dict[tuple[str, Question], set[str]] = field(default_factory=dict)
 
-    def add(self, target: Target, settings: Mapping[str, SourceSettings]) -> None:
-        """Note what the target's metrics need."""
-        source = target.spec.metrics_source
-        if source not in settings:
-            return
-        for role in target.spec.roles:
-            for metric in role.metrics:
-                question = question_of(metric, role, target.spec, target.key.namespace, settings[source])
+    def add(self, target: Target, settings: SourceSettings) -> tuple[tuple[Question | Missing, ...], ...]:
+        """Note what the target's metrics need; per role, per metric the question, or why there is none."""
+        spec, namespace = target.spec, target.key.namespace
+        asked = tuple(
+            tuple(question_of(metric, role, spec, namespace, settings) for metric in role.metrics)
+            for role in spec.roles
+        )
+        for questions in asked:
+            for question in questions:
                 if not isinstance(question, Missing):
-                    self.needs.setdefault((source, question), set()).add(target.key.namespace)
+                    self.needs.setdefault((spec.metrics_source, question), set()).add(namespace)
+        return asked
 
     def queries(
         self, settings: Mapping[str, SourceSettings]

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 
 from rbg_autoscaler.api.types import (
     ExternalMetric,
-    Metric,
     ObjectKey,
     ObjectMetric,
     PodsMetric,
     QueryMetric,
+    RbgAutoscalerSpec,
     RoleSpec,
     SignalMetric,
     TargetType,
@@ -34,7 +34,7 @@ from rbg_autoscaler.observe.join import (
     read_units,
     rows_of,
 )
-from rbg_autoscaler.observe.plan import Agenda, Planned, Question, SignalQuestion, question_of
+from rbg_autoscaler.observe.plan import Agenda, Planned, Question, SignalQuestion
 from rbg_autoscaler.observe.sources import MetricsError, MetricsSource, SourceSettings
 from rbg_autoscaler.observe.target import Target
 
@@ -87,8 +87,12 @@ def read_metrics(
     """
     settings = {key: source.settings for key, source in sources.items()}
     agenda = Agenda()
-    for target in targets:
-        agenda.add(target, settings)
+    asked = [
+        agenda.add(target, settings[target.spec.metrics_source])
+        if target.spec.metrics_source in settings
+        else _unknown_source(target.spec, settings)
+        for target in targets
+    ]
     answers: dict[tuple[str, Question], Rows | Missing] = {}
     queries: list[Planned] = []
     for item in agenda.queries(settings):
@@ -102,7 +106,18 @@ def read_metrics(
         answers[query.source, query.question] = answer.outcome
         stats.append(answer.stats)
     reader = _Reader(settings, answers, now)
-    return {target.key: reader.read(target) for target in targets}, tuple(stats)
+    readings = {
+        target.key: reader.read(target, questions) for target, questions in zip(targets, asked, strict=True)
+    }
+    return readings, tuple(stats)
+
+
+def _unknown_source(
+    spec: RbgAutoscalerSpec, settings: Mapping[str, SourceSettings]
+) -> tuple[tuple[Missing, ...], ...]:
+    known = ", ".join(sorted(settings)) or "none"
+    message = f"metricsSource {spec.metrics_source} is not defined; defined are: {known}"
+    return tuple((Missing("UnknownSource", message),) * len(role.metrics) for role in spec.roles)
 
 
 def _ask_all(queries: Sequence[Planned], sources: Mapping[str, MetricsSource], clock: Clock) -> list[_Answer]:
@@ -157,69 +172,62 @@ class _Reader:
     now: float
     _limits: dict[tuple[str, str], Limits] = field(default_factory=dict)
 
-    def read(self, target: Target) -> dict[str, tuple[Reading, ...]]:
-        source = target.spec.metrics_source
-        if source not in self.settings:
-            known = ", ".join(sorted(self.settings)) or "none"
-            missing = Missing("UnknownSource", f"metricsSource {source} is not defined; defined are: {known}")
-            return {role.name: (missing,) * len(role.metrics) for role in target.spec.roles}
-        return {role.name: self._role(target, role) for role in target.spec.roles}
+    def read(
+        self, target: Target, asked: Sequence[Sequence[Question | Missing]]
+    ) -> dict[str, tuple[Reading, ...]]:
+        """The readings of a target's roles, given the questions asked for them."""
+        return {
+            role.name: self._role(target, role, questions)
+            for role, questions in zip(target.spec.roles, asked, strict=True)
+        }
 
-    def _role(self, target: Target, role: RoleSpec) -> tuple[Reading, ...]:
+    def _role(
+        self, target: Target, role: RoleSpec, questions: Sequence[Question | Missing]
+    ) -> tuple[Reading, ...]:
         view = target.group.role(role.name) if target.group else None
-        settings = self.settings[target.spec.metrics_source]
         units: dict[bool, tuple[Unit, ...]] = {}
+        readings: list[Reading] = []
+        for metric, question in zip(role.metrics, questions, strict=True):
+            if isinstance(question, Missing):
+                readings.append(question)
+                continue
+            answer = self.answers[target.spec.metrics_source, question]
+            if isinstance(answer, Missing):
+                readings.append(answer)
+                continue
+            limits = self._limit(target.spec.metrics_source, question)
+            if isinstance(metric, SignalMetric | PodsMetric):
+                reading = self._of_pods(metric, question, answer, limits, target.key.namespace, view, units)
+            else:
+                reading = _of_the_whole(metric, answer, limits, target.key.namespace)
+            readings.append(reading)
+        return tuple(readings)
 
-        def instances(leader_only: bool) -> tuple[Unit, ...]:
-            if view is not None and leader_only not in units:
-                units[leader_only] = instance_units(
-                    view, self.now, settings.ready_grace_seconds, leader_only=leader_only
-                )
-            return units.get(leader_only, ())
-
-        return tuple(self._metric(metric, role, target, view, instances) for metric in role.metrics)
-
-    def _metric(
+    def _of_pods(
         self,
-        metric: Metric,
-        role: RoleSpec,
-        target: Target,
+        metric: SignalMetric | PodsMetric,
+        question: Question,
+        answer: Rows,
+        limits: Limits,
+        namespace: str,
         view: RoleView | None,
-        instances: Callable[[bool], tuple[Unit, ...]],
+        units: dict[bool, tuple[Unit, ...]],
     ) -> Reading:
-        source = target.spec.metrics_source
-        settings = self.settings[source]
-        namespace = target.key.namespace
-        question = question_of(metric, role, target.spec, namespace, settings)
-        if isinstance(question, Missing):
-            return question
-        answer = self.answers[source, question]
-        if isinstance(answer, Missing):
-            return answer
-        limits = self._limit(source, question, settings)
-        match metric:
-            case SignalMetric() if isinstance(question, SignalQuestion) and view is not None:
-                preset = question.preset
-                reading = read_units(
-                    answer, namespace, instances(preset.leader_only), limits, average=preset.is_usage
-                )
-                return _with_capacity(reading, metric, view, preset)
-            case PodsMetric() if view is not None:
-                pods = pod_units(
-                    view, self.now, settings.ready_grace_seconds, answer.points.get(namespace, {})
-                )
-                return read_units(answer, namespace, pods, limits)
-            case SignalMetric() | PodsMetric():
-                said = f"role {role.name} of {target.spec.target} does not exist, so no pod can report"
-                return Missing("NoInstances", f"{limits.origin}: {said}")
-            case ObjectMetric():
-                return read_total(answer, namespace, _described(metric, namespace), limits)
-            case ExternalMetric():
-                return read_total(answer, namespace, None, limits)
-            case QueryMetric():
-                return read_total(answer, "", None, limits)
+        """A metric of the role's pods; `units` keeps the instances between a role's metrics."""
+        if view is None:
+            message = f"{limits.origin}: the role does not exist in the group, so no pod can report"
+            return Missing("NoInstances", message)
+        grace = limits.ready_grace_seconds
+        if isinstance(metric, PodsMetric) or not isinstance(question, SignalQuestion):
+            pods = pod_units(view, self.now, grace, answer.points.get(namespace, {}))
+            return read_units(answer, namespace, pods, limits)
+        preset = question.preset
+        if preset.leader_only not in units:
+            units[preset.leader_only] = instance_units(view, self.now, grace, leader_only=preset.leader_only)
+        reading = read_units(answer, namespace, units[preset.leader_only], limits, average=preset.is_usage)
+        return _with_capacity(reading, metric, view, preset)
 
-    def _limit(self, source: str, question: Question, settings: SourceSettings) -> Limits:
+    def _limit(self, source: str, question: Question) -> Limits:
         """The limits of a question, made once: 10 000 roles share a handful."""
         key = (source, question.name)
         limits = self._limits.get(key)
@@ -227,9 +235,24 @@ class _Reader:
             series = question.name
             if isinstance(question, SignalQuestion):
                 series = " or ".join(names(question.preset.expression)[:4])
-            limits = Limits(settings.max_age_seconds, f"{series} in source {source}")
-            self._limits[key] = limits
+            settings = self.settings[source]
+            limits = self._limits[key] = Limits(
+                settings.max_age_seconds, settings.ready_grace_seconds, f"{series} in source {source}"
+            )
         return limits
+
+
+def _of_the_whole(
+    metric: ObjectMetric | ExternalMetric | QueryMetric, answer: Rows, limits: Limits, namespace: str
+) -> Reading:
+    """A metric that describes no pods of the role."""
+    match metric:
+        case ObjectMetric():
+            return read_total(answer, namespace, _described(metric, namespace), limits)
+        case ExternalMetric():
+            return read_total(answer, namespace, None, limits)
+        case QueryMetric():
+            return read_total(answer, "", None, limits)
 
 
 def _described(metric: ObjectMetric, namespace: str) -> tuple[str, ...]:
