@@ -209,10 +209,14 @@ def _is_rolling(workload: InstanceSetObject) -> bool:
 
 
 def _resolved(value: str, replicas: int) -> int:
-    """A number, or a percent of `replicas` rounded up, as partitions are."""
-    if value.endswith("%"):
-        return math.ceil(int(value[:-1] or 0) * replicas / 100)
-    return int(value)
+    """A number, or a percent of `replicas` rounded up, as partitions are.
+
+    The schema lets any text through; the RBG controller then fails on that group, here it counts as none.
+    """
+    digits = value.removesuffix("%")
+    if not digits.isdecimal():
+        return 0
+    return int(digits) if digits == value else math.ceil(int(digits) * replicas / 100)
 
 
 def _other_writer(group: str, role: str, workload: str, writers: Mapping[tuple[str, str], str]) -> str | None:

@@ -292,6 +292,10 @@ class TestRollout:
         groups = self.rollout(strategy=strategy, rolloutStrategy=said)
         assert (groups.partition, groups.max_surge, groups.max_unavailable) == (3, "0", "10%")
 
+    @pytest.mark.parametrize("nonsense", ["half", "%", "-1", ""])
+    def test_a_partition_that_is_no_number_does_not_hide_the_group(self, nonsense):
+        assert self.rollout(strategy={"partition": nonsense}).partition == 0
+
 
 class TestNeighbours:
     """Dependencies, policies and other writers."""
