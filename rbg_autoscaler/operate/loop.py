@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from rbg_autoscaler.act.actuator import ActReport, Actuator, Fresh
@@ -20,16 +20,19 @@ from rbg_autoscaler.decide.memory import Memory
 from rbg_autoscaler.decide.snapshot import Snapshot
 from rbg_autoscaler.kube.client import KubeApi
 from rbg_autoscaler.observe.cluster_reader import refresh_group
-from rbg_autoscaler.observe.readings import QueryStats, read_metrics
+from rbg_autoscaler.observe.readings import QueryStats
 from rbg_autoscaler.observe.snapshots import Readings, build_snapshot, targets
-from rbg_autoscaler.observe.sources import MetricsSource
 from rbg_autoscaler.observe.store import ClusterStore
+from rbg_autoscaler.observe.target import Target
 from rbg_autoscaler.operate.lease import steady_clock
 from rbg_autoscaler.operate.recall import Recall
 from rbg_autoscaler.operate.settings import Settings
 from rbg_autoscaler.operate.telemetry import FleetState, Telemetry
 
 log = logging.getLogger(__name__)
+
+Read = Callable[[Sequence[Target], float], tuple[Readings, tuple[QueryStats, ...]]]
+"""Reads the metrics of these targets as of now; called in a thread."""
 
 
 class AnchoredClock:
@@ -64,7 +67,7 @@ class FleetLoop:
         *,
         store: ClusterStore,
         api: KubeApi,
-        sources: Mapping[str, MetricsSource],
+        read: Read,
         settings: Settings,
         telemetry: Telemetry,
         is_leader: Callable[[], bool],
@@ -73,7 +76,7 @@ class FleetLoop:
     ) -> None:
         self._store = store
         self._api = api
-        self._sources = sources
+        self._read = read
         self._settings = settings
         self._telemetry = telemetry
         self._is_leader = is_leader
@@ -90,6 +93,8 @@ class FleetLoop:
             max_in_flight=settings.max_writes_in_flight,
             sleep=sleep,
         )
+        self.last_report: ActReport | None = None
+        """What the latest sync did."""
         self.last_tick_at = now()
         """When the loop last came round, leading or not (liveness looks at it)."""
 
@@ -133,7 +138,7 @@ class FleetLoop:
         with step("observe"):
             wanted = targets(self._store)
         with step("query"):
-            readings, stats = await asyncio.to_thread(read_metrics, wanted, self._sources, now)
+            readings, stats = await asyncio.to_thread(self._read, wanted, now)
         self._count_queries(stats)
         with step("snapshot"):
             snapshot = build_snapshot(self._store, readings, now)
@@ -147,6 +152,7 @@ class FleetLoop:
             report = await self._actuator.act(snapshot, decisions, memory, statuses, now)
         self._recall.after(report.memory)
         self._telemetry.fleet = FleetState(snapshot, report.decisions)
+        self.last_report = report
         self._tell(report)
         return report
 

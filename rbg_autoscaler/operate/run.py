@@ -12,15 +12,19 @@ import os
 import signal
 import socket
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import kopf
 
 from rbg_autoscaler.kube.client import KubernetesApi
 from rbg_autoscaler.observe.kinds import Kind
-from rbg_autoscaler.observe.sources import build_sources
+from rbg_autoscaler.observe.readings import QueryStats, read_metrics
+from rbg_autoscaler.observe.snapshots import Readings
+from rbg_autoscaler.observe.sources import MetricsSource, build_sources
 from rbg_autoscaler.observe.store import ClusterStore
+from rbg_autoscaler.observe.target import Target
 from rbg_autoscaler.operate import health, logs, watch
 from rbg_autoscaler.operate.lease import Elector
 from rbg_autoscaler.operate.loop import AnchoredClock, FleetLoop
@@ -51,7 +55,7 @@ async def _main(settings: Settings, kubeconfig: Path | None) -> None:
     loop = FleetLoop(
         store=store,
         api=api,
-        sources=build_sources(settings.sources),
+        read=partial(_read, build_sources(settings.sources)),
         settings=settings,
         telemetry=telemetry,
         is_leader=lambda: elector.is_leader() and pruner.filled,
@@ -77,6 +81,12 @@ async def _main(settings: Settings, kubeconfig: Path | None) -> None:
     finally:
         await runner.cleanup()
         await api.close()
+
+
+def _read(
+    sources: Mapping[str, MetricsSource], wanted: Sequence[Target], now: float
+) -> tuple[Readings, tuple[QueryStats, ...]]:
+    return read_metrics(wanted, sources, now)
 
 
 def _alive(
