@@ -12,6 +12,7 @@ class Hold(NamedTuple):
     """A guard's answer where it has one."""
 
     replicas: int
+    """Between what the role has and what was asked for; `guard.py` brings it onto the gang step."""
     reason: str
     """CamelCase."""
     message: str

@@ -51,9 +51,7 @@ def pending_ordinals(role: Progress, replicas: int, now: float) -> Hold | None:
         return None
     enough = len(serving) if hopeful or len(serving) <= replicas else replicas
     least = serving[enough - 1] + 1 if enough else 0
-    step = role.spec.gang_step
-    spared = min(max(replicas, -(-least // step) * step), role.current)
-    if spared <= replicas:
+    if least <= replicas:
         return None
     message = f"{pending} replicas are pending: {replicas} would remove serving ones with higher ordinals"
-    return Hold(spared, "PendingOrdinals", message)
+    return Hold(min(least, role.current), "PendingOrdinals", message)

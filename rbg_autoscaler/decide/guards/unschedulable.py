@@ -61,16 +61,14 @@ def withdraw(role: Progress, replicas: int, now: float) -> Hold | None:
     ]
     if not overdue:
         return None
-    step = role.spec.gang_step
     left = _left_without(overdue, role.view)
-    target = max(-(-left // step) * step, -(-role.spec.min_replicas // step) * step)
-    if target >= replicas:
+    if left >= replicas:
         return None
     message = (
-        f"{role.current - target} replicas found no node within {role.spec.start_up.deadline_seconds} s: "
-        "taken back"
+        f"{len(overdue)} replicas found no node within {role.spec.start_up.deadline_seconds} s: those that a "
+        "shrink removes first are taken back"
     )
-    return Hold(target, WITHDRAWN, message)
+    return Hold(left, WITHDRAWN, message)
 
 
 def next_backoff(memory: RoleMemory) -> float:
