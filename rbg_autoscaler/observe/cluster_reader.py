@@ -12,7 +12,7 @@ from typing import NamedTuple
 from rbg_autoscaler.api.types import ObjectKey
 from rbg_autoscaler.kube.client import Forbidden, KubeApi, NotFound, Object
 from rbg_autoscaler.observe.kinds import GROUP_LABEL, Kind
-from rbg_autoscaler.observe.objects import key_of
+from rbg_autoscaler.observe.project import key_of
 from rbg_autoscaler.observe.store import ClusterStore
 
 

@@ -21,11 +21,9 @@ from rbg_autoscaler.observe.objects import (
     InstanceSetObject,
     PodObject,
     PolicyObject,
-    Raw,
     Slim,
-    key_of,
-    project,
 )
+from rbg_autoscaler.observe.project import Raw, key_of, project
 
 Build = Callable[["ClusterStore", ObjectKey], GroupView | None]
 
