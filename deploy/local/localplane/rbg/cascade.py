@@ -16,7 +16,7 @@ from localplane.rbg import names
 from localplane.rbg.client import ApiError, Resource
 from localplane.rbg.names import Obj
 from localplane.rbg.store import Store
-from localplane.rbg.world import CONFIG_MAPS, POD_GROUPS, SERVICES, World
+from localplane.rbg.world import CONFIG_MAPS, INSTANCE_SETS, INSTANCES, POD_GROUPS, SERVICES, World
 
 _LOG = logging.getLogger("rbg")
 _FOREGROUND = "foregroundDeletion"
@@ -64,7 +64,7 @@ class Cascade:
         uid = names.uid_of(obj)
         children = [(s.resource, child) for s in self._world.stores for child in s.owned_by(uid)]
         calls = [
-            self._world.delete(resource, child, foreground=foreground and resource.kind != "Pod")
+            self._world.delete(resource, child, foreground=foreground and resource in (INSTANCE_SETS, INSTANCES))
             for resource, child in children
             if not names.is_deleting(child)
         ]

@@ -91,16 +91,22 @@ class Client:
             ApiError: any answer of 400 and above.
             aiohttp.ClientError, TimeoutError: the server was not reached in time.
         """
+        code, answer = await self.answer(method, path, body, content_type=content_type, **params)
+        if code >= 400:
+            raise ApiError(code, str(answer.get("message", "")))
+        return answer
+
+    async def answer(
+        self, method: str, path: str, body: Any = None, *, content_type: str = JSON, **params: str
+    ) -> tuple[int, Obj]:
+        """One request: the HTTP code and the JSON body, whatever they are."""
         assert self._session is not None
         data = None if body is None else json.dumps(body)
         headers = {"Content-Type": content_type}
         async with self._session.request(
             method, self._base + path, data=data, params=params, headers=headers, timeout=_CALL
         ) as response:
-            text = await response.text()
-            if response.status >= 400:
-                raise ApiError(response.status, _message(text))
-            return dict(json.loads(text)) if text else {}
+            return response.status, _parsed(await response.text())
 
     async def watch(self, path: str, version: str, selector: str) -> AsyncIterator[tuple[str, Obj]]:
         """Events after `version` until the server ends the stream."""
@@ -117,7 +123,7 @@ class Client:
             self._base + path, params=params, timeout=timeout, read_bufsize=2**20
         ) as response:
             if response.status >= 400:
-                raise ApiError(response.status, _message(await response.text()))
+                raise ApiError(response.status, str(_parsed(await response.text()).get("message", "")))
             async for line in _lines(response.content):
                 event = json.loads(line)
                 if event["type"] == "ERROR":
@@ -135,11 +141,11 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
                 yield line
 
 
-def _message(text: str) -> str:
+def _parsed(text: str) -> Obj:
     try:
-        return str(json.loads(text).get("message", text))
-    except (ValueError, AttributeError):
-        return text
+        return dict(json.loads(text)) if text else {}
+    except ValueError:
+        return {"message": text}
 
 
 def _ssl_context(cluster: Obj, user: Obj) -> ssl.SSLContext:

@@ -154,5 +154,8 @@ class World:
 
     def _note(self, resource: Resource, obj: Obj) -> None:
         store = self.store_of(resource)
+        if "resourceVersion" not in obj["metadata"]:
+            # The last answer about an object that is gone.
+            return
         if store is not None and (not store.selector or store.selector in names.labels_of(obj)):
             store.note(obj)

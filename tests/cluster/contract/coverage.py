@@ -1,0 +1,67 @@
+"""What of the recordings is not held against the controller under test, and why; all the rest is."""
+
+from __future__ import annotations
+
+NOT_COVERED = {
+    "w4": "goes through v1alpha1, which needs the conversion webhook; only v1alpha2 is served here",
+    "w5": "what a v1alpha1 patch loses; v1alpha1 is not served here",
+}
+
+SKIPPED_STEPS: dict[str, dict[int, str]] = {
+    "s01": dict.fromkeys(
+        range(1, 8), "answers seen while polling every 2 ms; s05b has the same ones, held still"
+    ),
+    "s05": {
+        **dict.fromkeys(
+            (0, 2, 3, 4, 5, 6, 7, 8), "a second binding by a controller that was frozen in the middle"
+        ),
+    },
+    "s05b": {
+        24: "60 s later adapter y was still unbound: a back-off by chance; x was bound",
+        25: "as step 24",
+    },
+    "s16": dict.fromkeys((5, 6), "how many of ten selectors were broken by a race"),
+    "w3": {9: "a line in the real controller's log"},
+}
+"""Steps by their place in the recording."""
+
+CORRECTIONS = {"s02": {4: {"replicas": 3}}}
+"""Bodies by step: s02's two PUTs were kept as one object, which shows the second one's number; the first sent 3."""
+
+VARIES: dict[str, dict[tuple[str, str], str]] = {
+    "s05": {("rbgsa/early-p", "*"): "the second binding that is skipped"},
+    "s05b": {
+        ("rbgsa/y-p", "*"): "each retry of the binding overwrites spec.replicas; how many fit in is chance"
+    },
+    "s06a": {
+        ("ris/g-prefill", "role-size"): "as spec.replicas",
+        ("ris/g-prefill", "spec.replicas"): "1-0-1 dip",
+    },
+    "s06f": {
+        ("ris/g-decode", "spec.replicas"): "the 2-1-2 dip at creation was seen in 3 of 12 creations",
+        ("ris/g-decode", "role-size"): "as spec.replicas",
+    },
+    "s06j": {
+        ("ris/g-prefill", "spec.replicas"): "the 4-0-4 dip at creation was seen in 3 of 12 creations",
+        ("ris/g-prefill", "role-size"): "as spec.replicas",
+    },
+}
+"""Tracks whose way, not whose end, depends on a race of the real controller; "*" is every field."""
+
+GENERATIONS_VARY = {"s07": "set and adapters write against each other", "s13": "writers race"}
+
+UNCOMPARED_EVENTS = {
+    "FailedReconcileWorkload": "of a set 'not found' just after its creation: lag of the real controller's cache",
+    "FailedScheduling": "the scheduler's, in another version's words",
+    "FailedCreate": "of pods whose name is still taken: the stand-in waits instead",
+    "FailedDelete": "of instances that are gone already: lag of the real controller's cache",
+}
+
+UNCOMPARED_FIELDS = {
+    "generation, observedGeneration on the timeline": "their times, not the numbers; answers are compared",
+    "managers": "manager names are compared where an answer's text has them (s12, w6)",
+    "pods' conditions, labels, nodes": "s01's samples and s18 compare labels; nodes are the scheduler's choice",
+    "RoleInstance conditions and components": "compared in s01's and s10's samples",
+    "ControllerRevisions of RoleInstances": "the stand-in makes them for groups and sets only",
+    "selector": 'only complete ones: "" and ",...component-index=0" are races of the real one',
+}

@@ -1,0 +1,170 @@
+"""Compares what a phase was recorded to do with what a replay saw: per track its way or its end, and the order.
+
+Exact tracks must take the recorded values one after the other; of the others only the last value counts. Two exact
+values that were recorded more than 0.3 s apart must come in that order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from contract.coverage import UNCOMPARED_EVENTS, VARIES
+from contract.digest import normal
+from contract.recording import Phase, Track, Value
+from contract.requests import local_text
+
+if TYPE_CHECKING:
+    from contract.replay import Replay
+
+ORDER_SECONDS = 0.3
+EXACT = ("spec.replicas", "spec.minMember", "role-size", "life", "status.phase")
+WATCHED = ("rbg", "rbgsa", "ris", "rbgset", "deploy", "sts")
+RANDOM_NAMES = {"s10b"}
+
+
+def is_exact(track: Track) -> bool:
+    kind = track[0].split("/")[0]
+    if kind not in ("rbg", "rbgsa", "ris"):
+        return False
+    if track[1] == "status.replicas":
+        return kind == "rbgsa"
+    return track[1] in EXACT or track[1].startswith("replicas.")
+
+
+def varies(replay: Replay, track: Track) -> bool:
+    known = VARIES.get(replay.id, {})
+    return track in known or (track[0], "*") in known
+
+
+def settled(replay: Replay, phase: Phase) -> bool:
+    """Whether every recorded track of the watched kinds stands where the recording left it."""
+    current = replay.observatory.last(replay.namespace, 0)
+    for track, value in _ends(phase).items():
+        if track[0].split("/")[0] in WATCHED and (track[0], "*") not in VARIES.get(replay.id, {}):
+            if normal(current.get(track)) != normal(value):
+                return False
+    return True
+
+
+def compare(replay: Replay, phase: Phase, seen: list[Value], heard: list[dict[str, Any]]) -> list[str]:
+    problems = _ways(replay, phase, seen) + _final_values(replay, phase)
+    problems += _order(replay, phase, seen) + _lives(replay, phase, seen)
+    return problems + _events(replay, phase, heard)
+
+
+def _ends(phase: Phase) -> dict[Track, Any]:
+    return {value.track: value.value for value in phase.values}
+
+
+def _ways(replay: Replay, phase: Phase, seen: list[Value]) -> list[str]:
+    recorded, observed = _by_track(phase.values), _by_track(seen)
+    problems = []
+    for track in sorted(set(recorded) | set(observed)):
+        if not is_exact(track) or varies(replay, track) or not _was_recorded(replay, phase, track):
+            continue
+        if recorded.get(track) != observed.get(track):
+            problems.append(f"{track}: recorded {recorded.get(track)}, now {observed.get(track)}")
+    return problems
+
+
+def _was_recorded(replay: Replay, phase: Phase, track: Track) -> bool:
+    """Whole phases (creations mostly), kinds and fields were dropped from some recordings."""
+    kind = track[0].split("/")[0]
+    kinds = {value.track[0].split("/")[0] for value in phase.values}
+    fields = {
+        v.track[1] for p in replay.scenario.phases for v in p.values if v.track[0].split("/")[0] == kind
+    }
+    return kind in kinds and track[1] in fields
+
+
+def _final_values(replay: Replay, phase: Phase) -> list[str]:
+    current = replay.observatory.last(replay.namespace, 0)
+    problems = []
+    for track, value in _ends(phase).items():
+        kind = track[0].split("/")[0]
+        if kind not in WATCHED or is_exact(track) and not varies(replay, track):
+            continue
+        if (track[0], "*") in VARIES.get(replay.id, {}):
+            continue
+        if normal(current.get(track)) != normal(value):
+            problems.append(f"{track}: recorded end {value!r}, now {current.get(track)!r}")
+    return problems
+
+
+def _order(replay: Replay, phase: Phase, seen: list[Value]) -> list[str]:
+    """Only values that occur once in the phase can be told apart."""
+    recorded = _single(replay, phase.values)
+    observed = _single(replay, seen)
+    common = [key for key in recorded if key in observed]
+    problems = []
+    for first in common:
+        for second in common:
+            if recorded[second] - recorded[first] > ORDER_SECONDS and observed[second] < observed[first]:
+                problems.append(f"order: recorded {first} before {second}")
+    return problems
+
+
+def _single(replay: Replay, values: list[Value]) -> dict[tuple[Track, str], float]:
+    times: defaultdict[tuple[Track, str], list[float]] = defaultdict(list)
+    for value in values:
+        if is_exact(value.track) and not varies(replay, value.track):
+            times[value.track, str(value.value)].append(value.t)
+    return {key: at[0] for key, at in times.items() if len(at) == 1}
+
+
+def _lives(replay: Replay, phase: Phase, seen: list[Value]) -> list[str]:
+    """Instances and pods that were recorded to come and go must do so; not every one was recorded."""
+    problems = []
+    for kind in ("ri", "pod"):
+        recorded = _life(phase.values, kind)
+        observed = _life(seen, kind)
+        if replay.id in RANDOM_NAMES:
+            if recorded and _counts(recorded) != _counts(observed):
+                problems.append(f"{kind}: recorded {_counts(recorded)}, now {_counts(observed)}")
+            continue
+        for name, way in recorded.items():
+            if observed.get(name) != way:
+                problems.append(f"{name}: recorded {way}, now {observed.get(name)}")
+    return problems
+
+
+def _life(values: list[Value], kind: str) -> dict[str, list[Any]]:
+    ways: defaultdict[str, list[Any]] = defaultdict(list)
+    for value in values:
+        if value.track[1] == "life" and value.track[0].startswith(kind + "/"):
+            ways[value.track[0]].append(value.value)
+    return dict(ways)
+
+
+def _counts(ways: dict[str, list[Any]]) -> dict[str, int]:
+    marks = [mark for way in ways.values() for mark in way]
+    return {mark: marks.count(mark) for mark in sorted(set(marks))}
+
+
+def _events(replay: Replay, phase: Phase, heard: list[dict[str, Any]]) -> list[str]:
+    known = {_heard(event) for event in heard}
+    problems = []
+    for event in phase.events:
+        if event["reason"] in UNCOMPARED_EVENTS or event["message"].startswith("(combined"):
+            continue
+        if replay.id in RANDOM_NAMES and event["on"].startswith("RoleInstance"):
+            continue
+        kind, reason, on, message = _heard(local_text(event, replay.scenario.namespace, replay.namespace))
+        text = message.split("…")[0]
+        if not any(k[:3] == (kind, reason, on) and k[3].startswith(text) for k in known):
+            problems.append(f"event {reason} on {on} not seen: {message}")
+    return problems
+
+
+def _heard(event: dict[str, Any]) -> tuple[str, str, str, str]:
+    return event["type"], event["reason"], event["on"], re.sub(r"\s+", " ", event["message"])
+
+
+def _by_track(values: list[Value]) -> dict[Track, list[Any]]:
+    ways: defaultdict[Track, list[Any]] = defaultdict(list)
+    for value in values:
+        if not ways[value.track] or ways[value.track][-1] != value.value:
+            ways[value.track].append(value.value)
+    return dict(ways)
