@@ -16,10 +16,12 @@ from rbg_autoscaler.act.events import EventWriter, Note
 from rbg_autoscaler.act.scale import Outcome, Result, RoleWriter
 from rbg_autoscaler.act.status import StatusWriter
 from rbg_autoscaler.api.types import Mode, ObjectKey
+from rbg_autoscaler.decide.conditions import whole_conditions
 from rbg_autoscaler.decide.config import DecideConfig
-from rbg_autoscaler.decide.decide import record_write
+from rbg_autoscaler.decide.decide import record_failure, record_write
 from rbg_autoscaler.decide.decision import Decision, RoleDecision
 from rbg_autoscaler.decide.memory import Memory
+from rbg_autoscaler.decide.rescale import conditions_after, conditions_after_failure
 from rbg_autoscaler.decide.snapshot import AutoscalerView, Snapshot
 from rbg_autoscaler.kube.client import KubeApi, KubeError
 
@@ -97,24 +99,26 @@ class Actuator:
         self,
         snapshot: Snapshot,
         decisions: Sequence[Decision],
+        before: Memory,
         memory: Memory,
         statuses: Mapping[ObjectKey, Mapping[str, Any]],
         now: float,
     ) -> ActReport:
         """Carry out the decisions of one sync.
 
-        `statuses` are the autoscalers' statuses as last read: a status that says the same already is not
-        written. `now` stamps scale events, conditions and Events.
+        `before` and `memory` are what the decisions were made from and what they left behind. `statuses` are
+        the autoscalers' statuses as last read: one that says the same already is not written. `now` stamps
+        scale events, conditions and Events.
         """
         views = {view.key: view for view in snapshot.autoscalers}
         busy = [decision for decision in decisions if _changes(views[decision.key], decision, ())]
         carried = await asyncio.gather(
             *(self._carry_out(views[decision.key], decision, memory) for decision in busy)
         )
-        memory = _remember(memory, carried, now)
+        memory = _remember(before, memory, carried, now)
         after = {one.decision.key: one for one in carried}
         outcomes = {key: one.outcomes for key, one in after.items() if one.outcomes}
-        final = tuple(after[d.key].decision if d.key in after else d for d in decisions)
+        final = tuple(_told(after[d.key]) if d.key in after else d for d in decisions)
         tasks = []
         for one in final:
             view = after[one.key].view if one.key in after else views[one.key]
@@ -187,15 +191,33 @@ def _first_writes(memory: Memory, key: ObjectKey, changes: Sequence[RoleDecision
     return frozenset(change.role for change in changes) - known
 
 
-def _remember(memory: Memory, carried: Sequence[_Carried], now: float) -> Memory:
-    """The memory with the races' new decisions and with what was written."""
+def _told(one: _Carried) -> Decision:
+    """The decision with the conditions that its writes, or their failures, made of it."""
+    ends = {outcome.role.role: outcome for outcome in one.outcomes}
+    rows = tuple(_row(role, ends.get(role.role)) for role in one.decision.roles)
+    if rows == one.decision.roles:
+        return one.decision
+    return replace(one.decision, roles=rows, conditions=whole_conditions(one.view.spec, rows))
+
+
+def _row(role: RoleDecision, outcome: Outcome | None) -> RoleDecision:
+    if outcome is None or outcome.result is Result.MOVED:
+        return role
+    if outcome.result is Result.WRITTEN:
+        return replace(role, conditions=conditions_after(outcome.role))
+    return replace(role, conditions=conditions_after_failure(outcome.role, outcome.message))
+
+
+def _remember(before: Memory, memory: Memory, carried: Sequence[_Carried], now: float) -> Memory:
+    """The memory with the races' new decisions, what was written, and what failed to be."""
     for one in carried:
         key = one.decision.key
         if one.memory is not None:
             again = {slot: value for slot, value in one.memory.roles.items() if slot[0] == key}
             memory = replace(memory, roles={**memory.roles, **again})
-    for one in carried:
         for outcome in one.outcomes:
             if outcome.result is Result.WRITTEN:
-                memory = record_write(memory, one.decision.key, outcome.role, now)
+                memory = record_write(memory, key, outcome.role, now)
+            elif outcome.result is Result.FAILED:
+                memory = record_failure(memory, before, key, outcome.role)
     return memory

@@ -19,6 +19,9 @@ from rbg_autoscaler.decide.memory import Memory, RoleMemory
 from rbg_autoscaler.decide.snapshot import AutoscalerView, Missing
 from rbg_autoscaler.kube.client import JSON_PATCH, KubeApi, NotFound
 
+HPA_CONDITIONS = frozenset({"AbleToScale", "ScalingActive", "ScalingLimited"})
+"""HPA leaves these as they were in a sync that does not come to judge them."""
+
 MINOR_SECONDS = 15.0
 """A role at the edge of its tolerance changes its limiter with every sample; nobody reads that faster."""
 
@@ -159,7 +162,7 @@ def _role(role: RoleDecision, kept: Mapping[str, Any], old: Mapping[str, Any], n
         "granted": role.granted,
         "reason": role.reason,
         "message": role.message[:1024],
-        "conditions": _conditions(role.conditions, old.get("conditions", ()), now),
+        "conditions": _conditions(role.conditions, old.get("conditions", ()), now, keep=HPA_CONDITIONS),
         "metrics": [_metric(metric) for metric in role.metrics],
         "memory": dict(kept),
     }
@@ -186,10 +189,15 @@ def _metric(metric: MetricResult) -> dict[str, Any]:
 
 
 def _conditions(
-    conditions: Sequence[Condition], old: Sequence[Mapping[str, Any]], now: float
+    conditions: Sequence[Condition],
+    old: Sequence[Mapping[str, Any]],
+    now: float,
+    keep: frozenset[str] = frozenset(),
 ) -> list[dict[str, Any]]:
+    """The conditions with their times; of those in `keep`, one that was not judged stays as it was."""
     before = {condition["type"]: condition for condition in old}
-    blocks = []
+    judged = {condition.type for condition in conditions}
+    blocks = [dict(one) for kind, one in before.items() if kind in keep - judged]
     for condition in conditions:
         was = before.get(condition.type, {})
         since = was.get("lastTransitionTime") if was.get("status") == condition.status else None

@@ -22,7 +22,7 @@ from rbg_autoscaler.decide.guards.unschedulable import WITHDRAWN, next_backoff
 from rbg_autoscaler.decide.memory import HeldDecision, Memory, RoleMemory
 from rbg_autoscaler.decide.progress import Progress
 from rbg_autoscaler.decide.recall import recalled
-from rbg_autoscaler.decide.rescale import memory_after
+from rbg_autoscaler.decide.rescale import memory_after, memory_after_failure
 from rbg_autoscaler.decide.role import decide_role
 from rbg_autoscaler.decide.snapshot import (
     AutoscalerView,
@@ -60,6 +60,14 @@ def record_write(memory: Memory, key: ObjectKey, decision: RoleDecision, now: fl
     changed = replace(changed, replaced=decision.current)
     if decision.changes and any(step.reason == WITHDRAWN for step in decision.steps):
         changed = replace(changed, withdrawn_at=now, backoff_seconds=next_backoff(changed))
+    return replace(memory, roles={**memory.roles, role: changed})
+
+
+def record_failure(memory: Memory, before: Memory, key: ObjectKey, decision: RoleDecision) -> Memory:
+    """The memory after writing `decision.granted` failed; `before` is what the decision was made from."""
+    role = (key, decision.role)
+    past = before.roles.get(role, RoleMemory())
+    changed = memory_after_failure(memory.roles.get(role, RoleMemory()), past)
     return replace(memory, roles={**memory.roles, role: changed})
 
 

@@ -143,13 +143,13 @@ class FleetLoop:
         with step("snapshot"):
             snapshot = build_snapshot(self._store, readings, now)
             statuses = self._store.statuses()
-            memory = self._recall.before(snapshot, statuses, now)
-        self._pass = _Pass(snapshot, readings, memory, now)
+            before = self._recall.before(snapshot, statuses, now)
+        self._pass = _Pass(snapshot, readings, before, now)
         with step("decide"):
-            decisions, memory = decide(snapshot, memory, now, self._settings.decide)
+            decisions, memory = decide(snapshot, before, now, self._settings.decide)
         self._telemetry.fleet = FleetState(snapshot, decisions)
         with step("act"):
-            report = await self._actuator.act(snapshot, decisions, memory, statuses, now)
+            report = await self._actuator.act(snapshot, decisions, before, memory, statuses, now)
         self._recall.after(report.memory)
         self._telemetry.fleet = FleetState(snapshot, report.decisions)
         self.last_report = report

@@ -118,11 +118,18 @@ async def test_of_two_that_find_the_lease_free_one_wins(electors, clock, fake):
 
 
 async def test_giving_up_lets_a_successor_in_at_once(electors):
-
     a, b = electors
+    acquired = asyncio.Event()
+    step = a.step
+
+    async def acquire() -> None:
+        await step()
+        acquired.set()
+
+    a.step = acquire
     running = asyncio.create_task(a.run())
-    while not a.is_leader():
-        await asyncio.sleep(0)
+    await acquired.wait()
+    assert a.is_leader()
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert not a.is_leader()

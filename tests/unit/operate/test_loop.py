@@ -43,6 +43,7 @@ async def test_a_rise_is_written_told_and_remembered_and_rest_writes_nothing(fle
     assert (event["reason"], event["involvedObject"]["name"]) == ("SuccessfulRescale", "llm")
     assert "New size: 4" in event["message"]
     assert fleet.status["summary"] == "prefill 2->4"
+    assert fleet.condition("AbleToScale") == ("True", "SucceededRescale")
     fleet.settle(4)
     await fleet.sync(10)
     assert fleet.status["roles"][0]["memory"]["written"] == 4
@@ -133,6 +134,8 @@ async def test_a_failed_write_is_told_once_and_tried_again(fleet, fake):
     for at in (5, 10, 15):
         await fleet.sync(at)
     assert [event["reason"] for event in fleet.events()] == ["FailedRescale"]
+    assert fleet.condition("AbleToScale") == ("False", "FailedUpdateScale")
+    assert fleet.condition("Ready") == ("False", "FailedUpdateScale")
     fake.faults.clear()
     await fleet.sync(20)
     assert fleet.asked == 4
