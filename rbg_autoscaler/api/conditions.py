@@ -109,7 +109,7 @@ REASONS = (
             Reason("InvalidSpec", "the message names each field and the mend"),
             Reason("Paused", "mode is Paused"),
             Reason("RoleNotFound", "the group has no role of that name; the other roles are decided"),
-            Reason("TargetClaimed", "another RbgAutoscaler scales the group"),
+            Reason("TargetClaimed", "an older RbgAutoscaler scales one of its roles"),
             Reason("TargetNotFound", "there is no such group"),
             Reason("TargetTerminating", "the group is being deleted"),
         ),

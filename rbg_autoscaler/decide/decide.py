@@ -189,10 +189,10 @@ class _Pass:
 
 
 def _claims(views: Sequence[AutoscalerView]) -> Claims:
-    """An autoscaler that only recommends may stand beside one that acts, to try another policy."""
+    """An autoscaler that only recommends, or is refused, may stand beside one that acts."""
     claims: dict[tuple[str, str, str], list[ObjectKey]] = {}
     for view in views:
-        if view.spec.mode is Mode.AUTO:
+        if view.spec.mode is Mode.AUTO and view.refusal is None:
             for role in view.spec.roles:
                 claims.setdefault((view.key.namespace, view.spec.target, role.name), []).append(view.key)
     return claims

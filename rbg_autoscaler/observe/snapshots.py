@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rbg_autoscaler.api.types import ObjectKey, RbgAutoscalerSpec
+from rbg_autoscaler.api.types import Mode, ObjectKey, RbgAutoscalerSpec
 from rbg_autoscaler.decide.snapshot import AutoscalerView, GroupView, Reading, Refusal, Snapshot
 from rbg_autoscaler.observe.objects import AutoscalerObject
 from rbg_autoscaler.observe.store import ClusterStore
@@ -31,24 +31,32 @@ def build_snapshot(store: ClusterStore, readings: Readings, now: float) -> Snaps
     return Snapshot(taken_at=now, autoscalers=views)
 
 
-_Claim = tuple[AutoscalerObject, AutoscalerObject | None]
+_Claim = tuple[AutoscalerObject, tuple[str, str] | None]
+"""An autoscaler, with the role it may not write and the name of the one that holds it."""
 
 
 def _claims(store: ClusterStore) -> list[_Claim]:
-    """Each autoscaler with the one that holds its target: the oldest, or the first by name of equally old."""
+    """Of the autoscalers in mode Auto the oldest holds a role, or the first by name of equally old ones.
+
+    So a second one made by mistake stops nothing that worked; one that only recommends may stand beside it.
+    """
+    holders: dict[tuple[str, str, str], str] = {}
+    barred: dict[ObjectKey, tuple[str, str]] = {}
     autoscalers = store.autoscalers()
-    holders: dict[ObjectKey, AutoscalerObject] = {}
     for obj in sorted(autoscalers, key=lambda obj: (obj.created_at, obj.key)):
-        if obj.spec is not None:
-            holders.setdefault(ObjectKey(obj.key.namespace, obj.spec.target), obj)
-    return [
-        (obj, holders.get(ObjectKey(obj.key.namespace, obj.spec.target)) if obj.spec else None)
-        for obj in autoscalers
-    ]
+        if obj.spec is None or obj.spec.mode is not Mode.AUTO:
+            continue
+        slots = [(obj.key.namespace, obj.spec.target, role.name) for role in obj.spec.roles]
+        held = next((slot for slot in slots if slot in holders), None)
+        if held is not None:
+            barred[obj.key] = (held[2], holders[held])
+        else:
+            holders |= dict.fromkeys(slots, obj.key.name)
+    return [(obj, barred.get(obj.key)) for obj in autoscalers]
 
 
 def _view(store: ClusterStore, claim: _Claim, readings: Mapping[str, tuple[Reading, ...]]) -> AutoscalerView:
-    obj, holder = claim
+    obj, barred = claim
     group: GroupView | None = None
     if obj.spec is not None:
         group = group_view(store, ObjectKey(obj.key.namespace, obj.spec.target))
@@ -59,20 +67,21 @@ def _view(store: ClusterStore, claim: _Claim, readings: Mapping[str, tuple[Readi
         spec=obj.spec or NO_SPEC,
         group=group,
         readings=readings,
-        refusal=_refusal(store, obj, holder, group),
+        refusal=_refusal(store, obj, barred, group),
     )
 
 
 def _refusal(
-    store: ClusterStore, obj: AutoscalerObject, holder: AutoscalerObject | None, group: GroupView | None
+    store: ClusterStore, obj: AutoscalerObject, barred: tuple[str, str] | None, group: GroupView | None
 ) -> Refusal | None:
     if obj.spec is None:
         return Refusal("InvalidSpec", "; ".join(str(error) for error in obj.errors))
     target = f"RoleBasedGroup {obj.key.namespace}/{obj.spec.target}"
-    if holder is not None and holder.key != obj.key:
+    if barred is not None:
+        role, holder = barred
         return Refusal(
             "TargetClaimed",
-            f"{target} is scaled by RbgAutoscaler {holder.key.name} already: put all roles into one of them",
+            f"role {role} of {target} is scaled by RbgAutoscaler {holder} already: take it out of one of them",
         )
     if group is None:
         return Refusal("TargetNotFound", f"{target} does not exist: check spec.targetRef.name")

@@ -81,13 +81,20 @@ def test_a_manifest_that_is_not_in_the_cluster_is_read_without_uid_and_namespace
     assert (view.key, view.uid, view.refusal.reason) == (ObjectKey("default", "trial"), "", "TargetNotFound")
 
 
-def test_of_two_autoscalers_of_one_group_the_older_scales():
-    """Both were valid once; the younger is told to move its roles."""
-    young = k8s.autoscaler("a-young", meta={"creationTimestamp": k8s.at(9)})
-    store = store_of(young, k8s.autoscaler("b-old"))
+def test_of_two_autoscalers_of_one_role_the_older_scales():
+    """Both were valid once; the younger is told which role to take out."""
+    young = k8s.autoscaler("a-young", meta={"creationTimestamp": k8s.at(9)}, mode="Auto")
+    store = store_of(young, k8s.autoscaler("b-old", mode="Auto"))
     assert refusals(store) == {"a-young": "TargetClaimed", "b-old": None}
     store.remove(RBGA, key("b-old"))
     assert refusals(store) == {"a-young": None}
+
+
+def test_two_autoscalers_may_share_a_group_but_no_role_that_both_write():
+    one = k8s.autoscaler("one", k8s.scaled("prefill"), mode="Auto")
+    other = k8s.autoscaler("other", k8s.scaled("decode"), mode="Auto")
+    trial = k8s.autoscaler("trial", k8s.scaled("prefill"), mode="Recommend")
+    assert refusals(store_of(one, other, trial)) == {"one": None, "other": None, "trial": None}
 
 
 def test_a_target_that_is_not_there_or_being_deleted_is_said():
