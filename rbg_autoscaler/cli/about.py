@@ -8,9 +8,13 @@ import click
 @click.command()
 def version() -> None:
     """Print the version."""
+    from importlib.metadata import PackageNotFoundError
     from importlib.metadata import version as installed
 
-    click.echo(installed("rbg-autoscaler"))
+    try:
+        click.echo(installed("rbg-autoscaler"))
+    except PackageNotFoundError:
+        click.echo("unknown (run from a checkout, not installed)")
 
 
 @click.command()

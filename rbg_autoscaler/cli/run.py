@@ -22,19 +22,18 @@ def run(config: Path, kubeconfig: Path | None) -> None:
 
     It stops cleanly on SIGTERM and SIGINT, giving its Lease up so that another replica goes on at once.
     """
-    from rbg_autoscaler.observe.sources import BadSource
+    from rbg_autoscaler.observe.sources import BadSource, build_sources
     from rbg_autoscaler.operate.settings import BadSettings, load_settings
 
     try:
         settings = load_settings(config)
-    except BadSettings as error:
+        build_sources(settings.sources)
+    except (BadSettings, BadSource) as error:
         raise BadInput(str(error)) from None
 
     from rbg_autoscaler.operate.run import run as operate
 
     try:
         operate(settings, kubeconfig)
-    except BadSource as error:
-        raise BadInput(str(error)) from None
     except KubeError as error:
         raise cluster_problem(error) from error
