@@ -220,7 +220,7 @@ def to_milli(value: float) -> int:
     if scaled >= MAX_INT64:
         return MAX_INT64
     nearest = round(scaled)
-    return nearest if abs(scaled - nearest) <= 1e-9 * max(1.0, scaled) else math.ceil(scaled)
+    return nearest if abs(scaled - nearest) <= 1e-9 + 1e-15 * scaled else math.ceil(scaled)
 
 
 def _missing(faults: dict[str, int], expected: int, limits: Limits) -> Missing:

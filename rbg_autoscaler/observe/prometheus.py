@@ -63,6 +63,13 @@ class _TokenFile(AuthBase):
         return request
 
 
+class _Session(requests.Session):
+    """Follows no redirect: headers and tokens are for the address that the administrator named."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002
+        return None
+
+
 class _Connect(PrometheusConnect):  # type: ignore[misc, unused-ignore]
     """prometheus-api-client's connection, asked in a POST body and answered in full.
 
@@ -90,10 +97,9 @@ class PrometheusSource:
 
     def __init__(self, settings: SourceSettings) -> None:
         self._settings = settings
-        session = requests.Session()
+        session = _Session()
         # .netrc and proxy variables could replace the Authorization header or send it elsewhere.
         session.trust_env = False
-        session.max_redirects = 0
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         session.verify = settings.ca_file or True
         if settings.cert_file:
