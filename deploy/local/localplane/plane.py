@@ -20,7 +20,7 @@ from typing import IO, Self
 
 import yaml
 
-from localplane import programs
+from localplane import audit, programs
 from localplane.access import create_access
 from localplane.build import Report, binaries, say
 from localplane.kube import Kube, Object, path
@@ -124,6 +124,14 @@ class LocalPlane:
     def kubeconfig_for(self, user: str) -> Path:
         """The kubeconfig of one of `PlaneOptions.users`; `LookupError` for any other."""
         return self._site.access.kubeconfig(user, self._site.server)
+
+    def requests(self, user: str, namespace: str = "") -> list[audit.Request]:
+        """What one of `PlaneOptions.users` asked the API server for so far, in one namespace or anywhere."""
+        return [
+            request
+            for request in audit.read(self._site.audit_log)
+            if request.user == user and namespace in ("", request.namespace)
+        ]
 
     def check(self) -> None:
         """Raises `ProcessError` if a process ended that nobody killed through this object."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from localplane import audit
 from localplane.access import ADMIN, Access
 from localplane.kube import Object
 from localplane.processes import Probe, Process, free_ports
@@ -83,6 +84,10 @@ class Site:
     def admin_kubeconfig(self) -> Path:
         return self.access.kubeconfig(ADMIN, self.server)
 
+    @property
+    def audit_log(self) -> Path:
+        return self.folder / "audit.log"
+
     def file(self, name: str, content: Object | str) -> str:
         """Writes a configuration file and returns its path."""
         path = self.folder / name
@@ -137,6 +142,8 @@ def apiserver(site: Site) -> Process:
         "disable-admission-plugins": "ServiceAccount,TaintNodesByCondition",
         "feature-gates": FEATURE_GATES,
         "runtime-config": "scheduling.k8s.io/v1beta1=true",
+        "audit-policy-file": site.file("audit.yaml", audit.policy([u for u in access.tokens if u != ADMIN])),
+        "audit-log-path": site.audit_log,
     }
     probe = Probe(f"{site.server}/readyz", ca=access.ca, token=access.tokens[ADMIN])
     return site.program("kube-apiserver", flags, probe)
