@@ -31,7 +31,7 @@ types: setup ## Check types (mypy, strict)
 
 generate: setup ## Write again what is made from the types: crds/, docs/reference.md, docs/configuration.md
 	@$(PY) -m rbg_autoscaler.api.schema crds docs
-	@$(PY) -m rbg_autoscaler.operate.settings docs
+	@$(PY) -m rbg_autoscaler.operate.settings_page docs/configuration.md
 
 up: tools ## Start the local control plane and keep it until Ctrl-C
 	@$(PY) -m localplane up $(UP_ARGS)

@@ -16,7 +16,7 @@ from rbg_autoscaler.api.shape import Field, camel
 
 def meaning(field: Field) -> str:
     """The field's doc on one line, without the markup of source code."""
-    text = field.doc or (_attribute_docs(field.origin[0]).get(field.origin[1], "") if field.origin else "")
+    text = field.doc or (attribute_docs(field.origin[0]).get(field.origin[1], "") if field.origin else "")
     return plain(text)
 
 
@@ -27,7 +27,7 @@ def plain(text: str) -> str:
 
 
 @cache
-def _attribute_docs(cls: type) -> dict[str, str]:
+def attribute_docs(cls: type) -> dict[str, str]:
     """The string literal that follows each annotated attribute of the class, by attribute."""
     tree = ast.parse(inspect.cleandoc(inspect.getsource(cls)))
     body = next(node.body for node in tree.body if isinstance(node, ast.ClassDef))

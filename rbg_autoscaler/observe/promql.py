@@ -13,6 +13,10 @@ from dataclasses import dataclass
 from rbg_autoscaler.api.types import LabelRequirement
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+# Keywords cannot stand before braces, in any case of letters: all single words, and these.
+_KEYWORDS = frozenset(
+    {"count_values", "fill_left", "fill_right", "group_left", "group_right", "limit_ratio", "limitk"}
+)
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _RE2_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n"}
@@ -86,9 +90,15 @@ def requirement(selector: LabelRequirement) -> Matcher:
 def selector(names: Sequence[str], matchers: Iterable[Matcher]) -> str:
     """All series under these names that fulfil the matchers."""
     inside = list(matchers)
-    if len(names) == 1 and _NAME.fullmatch(names[0]):
+    if len(names) == 1 and _can_stand_bare(names[0]):
         return f"{names[0]}{{{','.join(map(str, inside))}}}"
     return f"{{{','.join(map(str, [any_of('__name__', names), *inside]))}}}"
+
+
+def _can_stand_bare(name: str) -> bool:
+    """Whether a metric's name may stand before the braces instead of in them."""
+    words = ":" in name or "_" in name
+    return words and bool(_NAME.fullmatch(name)) and name.lower() not in _KEYWORDS
 
 
 def by(operator: str, labels: Iterable[str], vector: str) -> str:

@@ -11,14 +11,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
+from rbg_autoscaler.api.shape import camel
 from rbg_autoscaler.observe.promql import Matcher, Unquotable
-
-
-def camel(name: str) -> str:
-    """max_age_seconds -> maxAgeSeconds, the spelling of the configuration file."""
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
 
 _POSITIVE = (
     "timeout_seconds",

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.alias_generators import to_camel
 
+from rbg_autoscaler.api.shape import camel
 from rbg_autoscaler.decide.config import DecideConfig
 from rbg_autoscaler.observe.sources import SourceSettings
 
-_STRICT = ConfigDict(extra="forbid", alias_generator=to_camel)
+_STRICT = ConfigDict(extra="forbid", alias_generator=camel)
 
 
 class BadSettings(ValueError):
@@ -119,6 +119,15 @@ def _sentence(error: Mapping[str, object]) -> str:
     return f"{path or 'the file'}: {error['msg']}, found {error['input']!r}"
 
 
+def _positive(decide: DecideConfig) -> tuple[float, ...]:
+    return (
+        decide.scale_up_limit_factor,
+        decide.scale_up_limit_minimum,
+        decide.legacy_limit_period_seconds,
+        decide.exact_period_seconds,
+    )
+
+
 def _check(settings: Settings) -> None:
     lease = settings.lease
     problems = [
@@ -130,6 +139,12 @@ def _check(settings: Settings) -> None:
             "or two replicas could act at once",
             not 0 < lease.retry_period_seconds < lease.renew_deadline_seconds < lease.duration_seconds,
         ),
+        ("decide.tolerance: must be at least 0 and below 1", not 0 <= settings.decide.tolerance < 1),
+        (
+            "decide.scaleDownStabilizationSeconds: must be 0 to 3600, as in a behavior",
+            not 0 <= settings.decide.scale_down_stabilization_seconds <= 3600,
+        ),
+        ("decide: periods, factors and minimums must be above 0", min(_positive(settings.decide)) <= 0),
         ("log.format: must be json or text", settings.log.format not in ("json", "text")),
         ("sources: at least one Prometheus must be named, e.g. default: {url: ...}", not settings.sources),
     ]
