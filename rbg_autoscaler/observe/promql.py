@@ -14,9 +14,7 @@ from rbg_autoscaler.api.types import LabelRequirement
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 # Keywords cannot stand before braces, in any case of letters: all single words, and these.
-_KEYWORDS = frozenset(
-    {"count_values", "fill_left", "fill_right", "group_left", "group_right", "limit_ratio", "limitk"}
-)
+_KEYWORDS = frozenset({"count_values", "fill_left", "fill_right", "group_left", "group_right", "limit_ratio"})
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _RE2_SPECIAL = re.compile(r"([\\.+*?()|\[\]{}^$])")
 _ESCAPES = {"\\": r"\\", '"': r"\"", "\n": r"\n"}

@@ -55,7 +55,7 @@ def value(reading: Reading) -> dict[str, float]:
     return {name: milli / 1000 for name, milli in reading.values_milli.items()}
 
 
-# vLLM: pod a speaks the new names, b the old ones, c both at once (0.9.2 to 0.11.2), d two engines in one pod.
+# vLLM: pod a speaks the new names, b the old ones, c both (0.9.2 to 0.11.2), d is two engines in one pod.
 
 
 def vllm(history: History) -> None:

@@ -63,7 +63,7 @@ def source(series: Series, known: frozenset[str]) -> str | None:
 
 
 def gaps(expression: Expression, known: frozenset[str]) -> Iterator[str]:
-    """Measures without a source in this version. Where there is one it is one, since the first name counts."""
+    """Measures without a source in this version; where there is one, it is one: the first name counts."""
     match expression:
         case Series():
             if source(expression, known) is None:

@@ -126,7 +126,7 @@ def test_metrics_that_cannot_be_asked_leave_the_others_alone() -> None:
 
 def test_pods_metrics_are_read_per_pod() -> None:
     gang = instance("g", pods=(pod("g-0"), pod("g-1", leader=False)))
-    source = FakeSource({"hits{": rows({"g-0": 3, "g-1": 5})})
+    source = FakeSource({"hits": rows({"g-0": 3, "g-1": 5})})
     assert read(target([gang], [PodsMetric("hits", (), ONE)]), source) == (
         Sample({"g-0": 3000, "g-1": 5000}, 5.0, 2, 2),
     )
@@ -138,12 +138,12 @@ def test_pods_metrics_are_read_per_pod() -> None:
 )
 def test_an_object_metric_reads_the_object_it_describes(kind: str, name: str, expected: str) -> None:
     row = Row({"namespace": "serving", "ingress": "main", "age": "2"}, 9.0)
-    source = FakeSource({"hits{": QueryResult([row])})
+    source = FakeSource({"hits": QueryResult([row])})
     assert reasons(read(target(["a"], [ObjectMetric("hits", (), kind, name, ONE)]), source)) == [expected]
 
 
 def test_a_namespace_is_an_object_described_by_all_of_its_series() -> None:
-    source = FakeSource({"hits{": QueryResult([Row({"namespace": "serving", "age": "2"}, 9.0)])})
+    source = FakeSource({"hits": QueryResult([Row({"namespace": "serving", "age": "2"}, 9.0)])})
     metric = ObjectMetric("hits", (), "Namespace", "serving", ONE)
     assert read(target(["a"], [metric]), source) == (Sample({"": 9000}, 2.0, 1, 0),)
 
