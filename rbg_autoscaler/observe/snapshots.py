@@ -81,7 +81,7 @@ def _refusal(
         role, holder = barred
         return Refusal(
             "TargetClaimed",
-            f"role {role} of {target} is scaled by RbgAutoscaler {holder} already: remove it from one of them",
+            f"role {role} of {target} is scaled by RbgAutoscaler {holder} already: keep it in one of them",
         )
     if group is None:
         return Refusal("TargetNotFound", f"{target} does not exist: check spec.targetRef.name")
