@@ -20,6 +20,7 @@ from rbg_autoscaler.decide.guards.writable import (
     NOT_CARRIED_OUT,
     followed_change,
     not_carried_out,
+    not_observed,
     refused,
 )
 from rbg_autoscaler.decide.progress import Progress
@@ -33,6 +34,7 @@ GUARDS: tuple[Guard, ...] = (
     unschedulable,
     back_off,
     withdraw,
+    not_observed,
 )
 """One role at a time, in this order; `refused` comes before them, `admission` after all numbers are known."""
 
@@ -50,7 +52,7 @@ def guard(roles: Mapping[str, Progress], rules: tuple[AtLeast, ...], policies: R
     for role in roles.values():
         if (change := followed_change(role.memory)) is not None:
             _pass_on(role, Hold(role.replicas, CHANGED_BY_OTHER, change))
-        hold = refused(role, now)
+        hold = refused(role)
         if hold is not None:
             role.refusal = Refusal(hold.reason, hold.message)
             _pass_on(role, hold)

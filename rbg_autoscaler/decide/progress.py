@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from rbg_autoscaler.api.types import RoleSpec
 from rbg_autoscaler.decide.decision import Condition, RoleDecision, Stage, Step
+from rbg_autoscaler.decide.hpa_text import SCALING_DISABLED
 from rbg_autoscaler.decide.memory import RoleMemory
 from rbg_autoscaler.decide.snapshot import Refusal, RoleView
 
@@ -43,8 +44,8 @@ class Progress:
 
     @property
     def asleep(self) -> bool:
-        """At zero though its minimum is not: somebody switched it off by hand, so nothing raises it."""
-        return self.view.requested == 0 == self.decided.granted and self.spec.min_replicas > 0
+        """Switched off by hand: at zero, and not by this controller; no ratio raises it."""
+        return self.decided.reason == SCALING_DISABLED.reason
 
     def pass_on(self, stage: Stage, replicas: int, reason: str, message: str) -> None:
         """Note a stage's answer; a number that it changed makes it the limiter."""
@@ -65,7 +66,7 @@ class Progress:
                 reason, message = step.reason, step.message
             before = step.replicas
         limiter = None if self.replicas == decided.proposed else self.limiter
-        if self.refusal is not None:
+        if self.refusal is not None and self.replicas == self.current:
             limiter, reason, message = Stage.GUARD, self.refusal.reason, self.refusal.message
         return replace(
             decided,

@@ -62,7 +62,7 @@ METRICS = (
     ExternalMetric("jobs", (), MetricTarget(TargetType.AVERAGE_VALUE, 8_000)),
 )
 
-few = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 fewer = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -409,13 +409,15 @@ def test_a_successor_never_scales_down_earlier_than_the_killed_leader_would_have
         now = float(number * every)
         if number == killed_after:
             other.memory = Memory({(KEY, "decode"): memory_from_status(json.loads(json.dumps(kept)), now)})
+        before = other.roles["decode"].requested
         one.sync(now)
         other.sync(now)
         if not (status_was_late and number == killed_after - 1):
             kept = memory_to_status(other.memory.roles[KEY, "decode"], spec.roles[0], CONFIG, now)
         if number >= killed_after and one.roles["decode"].requested != other.roles["decode"].requested:
-            assert other.roles["decode"].requested >= one.roles["decode"].requested
-            return  # from here on the two see different loads
+            # A raise may wait for its own window; from here on the two see different loads.
+            assert other.roles["decode"].requested >= min(before, one.roles["decode"].requested)
+            return
 
 
 @fewer

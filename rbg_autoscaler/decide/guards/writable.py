@@ -23,7 +23,7 @@ CARRY_OUT_SECONDS = 60
 """The RoleBasedGroup controller carries a resize out in about 0.1 s where nothing is in its way."""
 
 
-def refused(role: Progress, now: float) -> Hold | None:
+def refused(role: Progress) -> Hold | None:
     """The first reason not to write the role at all, or None."""
     view = role.view
     if view.write_refusal is not None:
@@ -42,10 +42,14 @@ def refused(role: Progress, now: float) -> Hold | None:
     if view.unmet_dependencies:
         message = f"waits for {', '.join(sorted(view.unmet_dependencies))}: a write would resize nothing"
         return Hold(view.requested, "DependencyNotMet", message)
-    if observation_lags(view, role.memory, now):
-        message = f"{role.memory.written} was written and is not seen yet"
-        return Hold(view.requested, "WriteNotObserved", message)
     return None
+
+
+def not_observed(role: Progress, replicas: int, now: float) -> Hold | None:
+    """Nothing is written on top of a write that is not seen yet."""
+    if replicas == role.current or not observation_lags(role.view, role.memory, now):
+        return None
+    return Hold(role.current, "WriteNotObserved", f"{role.memory.written} was written and is not seen yet")
 
 
 def followed_change(memory: RoleMemory) -> str | None:

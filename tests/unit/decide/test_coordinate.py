@@ -110,6 +110,13 @@ def test_a_role_switched_off_by_hand_is_not_raised_by_a_ratio():
     assert [one.granted for one in decision.roles] == [4, 0]
 
 
+def test_a_role_that_may_sleep_but_was_switched_off_by_hand_is_not_woken_by_a_ratio():
+    views = (role_view("decode", 4), role_view("prefill", 0, instances=()))
+    roles = (role_spec("decode", 1, 32, KV), role_spec("prefill", 0, 16, KV))
+    decision = decided((ratio("decode", "prefill", 1, 2),), decode=0.7, prefill=0, views=views, roles=roles)
+    assert [one.granted for one in decision.roles] == [4, 0]
+
+
 def test_a_ratio_with_a_role_that_the_group_does_not_have_is_left_out():
     views = (role_view("decode", 4),)
     decision = decided((ratio("decode", "prefill", 1, 2),), decode=1.4, prefill=0, views=views)

@@ -248,15 +248,18 @@ def test_a_count_changed_back_again_and_again_is_a_conflict_and_the_role_is_left
 
 def test_the_old_count_seen_just_after_a_write_is_not_another_writer():
     view = role_view(replicas=4)
-    seen = autoscaler_view(autoscaler_spec(), group(view), {"decode": (per_instance(view, 1.4),)})
+    role = role_spec("decode", 1, 16, KV, behavior=behavior(up=(("Pods", 20, 15),)))
+    seen = autoscaler_view(autoscaler_spec(role), group(view), {"decode": (per_instance(view, 1.4),)})
     decision, memory = decide_one(seen)
     memory = record_write(memory, KEY, row(decision), 0.0)
     decision, memory = decide_one(seen, memory, 5.0)
     assert row(decision).reason == "WriteNotObserved"
     assert not row(decision).changes
+    assert state(decision, "Ready") == ("True", "AsExpected")
     assert memory.roles[KEY, "decode"].overridden_at == ()
     decision, memory = decide_one(seen, memory, 10.0)
     assert memory.roles[KEY, "decode"].overridden_at == (10.0,)
+    assert row(decision).granted == 8
 
 
 def test_in_recommend_mode_others_write_as_they_like():
