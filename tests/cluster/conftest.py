@@ -1,7 +1,7 @@
 """One real control plane for all cluster tests, and a namespace of its own for each test."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,6 +9,8 @@ import pytest
 from localplane.build import BuildError, binaries
 from localplane.kube import Kube, path
 from localplane.plane import LocalPlane
+
+from tests.cluster.harness import Controller
 
 NUMBERS = itertools.count(1)
 HERE = Path(__file__).parent
@@ -54,3 +56,17 @@ def namespace(plane: LocalPlane, kube: Kube, request: pytest.FixtureRequest) -> 
     yield name
     kube.delete(path("v1", "namespaces", name=name))
     plane.check()
+
+
+@pytest.fixture
+def controllers(plane: LocalPlane, namespace: str, tmp_path: Path) -> Iterator[Callable[..., Controller]]:
+    """Starts replicas of the controller, `controllers("first", **settings)`; at the end they are killed."""
+    started: list[Controller] = []
+
+    def start(name: str = "controller", **settings: object) -> Controller:
+        started.append(Controller.start(plane, namespace, tmp_path, name, **settings))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.process.kill()

@@ -50,10 +50,21 @@ class Controller:
 
     @classmethod
     def start(
-        cls, plane: LocalPlane, namespace: str, folder: Path, name: str = "controller", **settings: Any
+        cls,
+        plane: LocalPlane,
+        namespace: str,
+        folder: Path,
+        name: str = "controller",
+        *,
+        granted: bool = True,
+        **settings: Any,
     ) -> Controller:
-        """Start a replica that serves one namespace; `settings` are keys of the configuration file."""
-        grant(plane.kube, namespace)
+        """Start a replica that serves one namespace; `settings` are keys of the configuration file.
+
+        Without its rights granted it is not waited for, since it cannot become ready.
+        """
+        if granted:
+            grant(plane.kube, namespace)
         (port,) = free_ports(1)
         config = {
             "sources": {"default": {"url": plane.prometheus_url}},
@@ -70,8 +81,17 @@ class Controller:
         url = f"http://127.0.0.1:{port}"
         process = Process(name, argv, folder / f"{name}.log", Probe(f"{url}/readyz"))
         process.start()
-        process.wait_healthy(60)
+        if granted:
+            process.wait_healthy(60)
         return cls(process, url)
+
+    def health(self, route: str) -> tuple[int, str]:
+        """Status and text of /healthz or /readyz; 0 while nothing answers."""
+        try:
+            answer = requests.get(f"{self.url}/{route}", timeout=5)
+        except requests.ConnectionError:
+            return 0, ""
+        return answer.status_code, answer.text
 
     def metrics(self) -> str:
         """The text of /metrics."""
