@@ -1,10 +1,11 @@
-"""`python -m localplane build` builds the programs; `python -m localplane up` runs a plane until Ctrl-C."""
+"""The local control plane by command: `build` its programs, keep one `up` until Ctrl-C, or see the `demo`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from localplane.build import BuildError, binaries
 
@@ -23,11 +24,19 @@ def main() -> None:
     up.add_argument(
         "--without", choices=("rbg", "engines", "controller_manager"), action="append", default=[]
     )
+    demo = commands.add_parser("demo", help="let a load rise and fall and watch the roles follow (3 minutes)")
+    demo.add_argument("--record", type=Path, metavar="FILE", help="write what is seen as JSON lines")
+    demo.add_argument("--svg", type=Path, metavar="FILE", help="save the view as a picture")
     arguments = parser.parse_args()
     try:
         if arguments.command == "build":
             for name, path in binaries().items():
                 print(f"{name:<24} {path}")
+        elif arguments.command == "demo":
+            # Needs what is installed for development, as does `up`.
+            from localplane.demo.runner import demo as run_demo
+
+            sys.exit(run_demo(arguments.record, arguments.svg))
         else:
             _up(arguments)
     except BuildError as error:
