@@ -22,7 +22,8 @@ def run(config: Path, kubeconfig: Path | None) -> None:
 
     It stops cleanly on SIGTERM and SIGINT, giving its Lease up so that another replica goes on at once.
     """
-    from rbg_autoscaler.observe.sources import BadSource, build_sources
+    from rbg_autoscaler.observe.servers import build_sources
+    from rbg_autoscaler.observe.sources import BadSource
     from rbg_autoscaler.operate.settings import BadSettings, load_settings
 
     try:

@@ -11,7 +11,8 @@ import click
 from rbg_autoscaler.cli.inputs import PROMETHEUS_VARIABLE, Inputs
 from rbg_autoscaler.cli.problems import BadInput
 from rbg_autoscaler.decide.config import DecideConfig
-from rbg_autoscaler.observe.sources import BadSource, MetricsSource, SourceSettings, build_sources
+from rbg_autoscaler.observe.servers import build_sources
+from rbg_autoscaler.observe.sources import BadSource, MetricsSource, SourceSettings
 
 
 @dataclass

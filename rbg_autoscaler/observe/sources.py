@@ -176,20 +176,3 @@ class MetricsSource(Protocol):
             MetricsError: one of its kinds.
         """
         ...
-
-
-def build_sources(settings: Mapping[str, SourceSettings]) -> Mapping[str, MetricsSource]:
-    """The sources by their keys.
-
-    Raises:
-        BadSource: naming the key, the field and the mend.
-    """
-    # Loads requests and what hangs on it: only those who ask a server pay for it.
-    from rbg_autoscaler.observe.prometheus import PrometheusSource
-
-    for key, one in settings.items():
-        try:
-            one.check()
-        except BadSource as error:
-            raise BadSource(f"sources.{key}.{error}") from None
-    return {key: PrometheusSource(one) for key, one in settings.items()}

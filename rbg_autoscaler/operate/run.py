@@ -21,8 +21,9 @@ import kopf
 from rbg_autoscaler.kube.client import KubernetesApi
 from rbg_autoscaler.observe.kinds import Kind
 from rbg_autoscaler.observe.readings import QueryStats, read_metrics
+from rbg_autoscaler.observe.servers import build_sources
 from rbg_autoscaler.observe.snapshots import Readings
-from rbg_autoscaler.observe.sources import MetricsSource, build_sources
+from rbg_autoscaler.observe.sources import MetricsSource
 from rbg_autoscaler.observe.store import ClusterStore
 from rbg_autoscaler.observe.target import Target
 from rbg_autoscaler.operate import health, logs, watch

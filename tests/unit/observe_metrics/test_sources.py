@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from rbg_autoscaler.api.shape import camel
 from rbg_autoscaler.observe.prometheus import PrometheusSource
-from rbg_autoscaler.observe.sources import BadSource, SourceSettings, build_sources, camel
+from rbg_autoscaler.observe.servers import build_sources
+from rbg_autoscaler.observe.sources import BadSource, SourceSettings
 
 GOOD = SourceSettings(url="https://prometheus.monitoring:9090/prefix")
 
