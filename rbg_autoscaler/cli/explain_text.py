@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from rbg_autoscaler.act.status import timestamp
-from rbg_autoscaler.cli.numbers import amount, count, move, seconds
+from rbg_autoscaler.cli.figures import amount, count, move, seconds
 from rbg_autoscaler.cli.output import NONE, Cell, table
 from rbg_autoscaler.cli.paint import Paint, plain
 from rbg_autoscaler.cli.report import Item

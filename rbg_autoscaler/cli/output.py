@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from rbg_autoscaler.cli.figures import amount, count
 from rbg_autoscaler.cli.json_form import report_object
-from rbg_autoscaler.cli.numbers import amount, count
 from rbg_autoscaler.cli.paint import Paint, plain
 from rbg_autoscaler.cli.report import Item, Report
 from rbg_autoscaler.decide.decision import MetricResult, RoleDecision

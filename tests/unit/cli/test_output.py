@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from rbg_autoscaler.cli.numbers import amount, move, seconds
+from rbg_autoscaler.cli.figures import amount, move, seconds
 from rbg_autoscaler.cli.output import Cell, table
 from rbg_autoscaler.cli.paint import coloured, paint_for, plain
 

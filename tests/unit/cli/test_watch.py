@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -146,3 +149,20 @@ def test_a_note_is_told_once(capsys):
     session.tell(["a", "b"])
     session.tell(["b", "c"])
     assert capsys.readouterr().err == "Note: a\nNote: b\nNote: c\n"
+
+
+def test_ctrl_c_ends_it_with_the_last_rounds_exit_code(world):
+    """As a process: two rounds on standard output, then the signal."""
+    world.serve(decode=4)
+    world.load(KV, 0.9, 0.9, 0.9, 0.9, role="decode")
+    world.kube.put(k8s.autoscaler("llm", k8s.scaled("decode", **BUSY)))
+    words = ["recommend", "-n", k8s.NAMESPACE, "-o", "json", "--watch", "--interval", "1s", "--exit-code"]
+    more = ["--kubeconfig", str(world.kubeconfig), "--prometheus-url", world.prometheus.url]
+    argv = [sys.executable, "-m", "rbg_autoscaler.cli.main", *words, *more]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        rounds = [json.loads(process.stdout.readline()) for _ in range(2)]
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert [one["items"][0]["roles"][0]["granted"] for one in rounds] == [6, 6]
+    assert (process.returncode, told.strip()) == (3, "")
