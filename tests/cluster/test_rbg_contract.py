@@ -13,14 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import pytest
+from contract import coverage, recording
+from contract.replay import Outcome, Replay
+from contract.watching import Observatory
 from localplane.nodes import NodePool
 from localplane.plane import LocalPlane
 from localplane.rbg.client import Client
 from localplane.rbg.webhook import NAMESPACE_LABEL
-
-from contract import coverage, recording
-from contract.replay import Outcome, Replay
-from contract.watching import Observatory
 
 REAL = bool(os.environ.get("RBG_CONTROLLER"))
 SCENARIOS = recording.load() if recording.FILE.exists() else {}
@@ -28,7 +27,7 @@ FULL_CLUSTER = ("s06j", "s06l", "s06m", "s06n", "s10", "s10b")
 """Need exactly 8 nodes of 8 GPUs for themselves."""
 ALONE = ("s04",)
 """Stops the controller that the others need."""
-AT_ONCE = int(os.environ.get("RBG_CONTRACT_AT_ONCE", "8"))
+AT_ONCE = int(os.environ.get("RBG_CONTRACT_AT_ONCE", "4"))
 ROOMY = NodePool("contract", gpus=512)
 
 pytestmark = [

@@ -1,4 +1,4 @@
-"""Recorded answers are digests of objects; this makes the same digest of a live answer and names the differences."""
+"""Recorded answers are digests of objects; this makes the same of live ones and names the differences."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def differences(recorded: Any, live: Any, at: str = "") -> list[str]:
         for key, value in recorded.items():
             if key in IGNORED or (key == "selector" and not is_complete_selector(value)):
                 continue
-            found += differences(value, live.get(key), f"{at}.{key}")
+            found += differences(value, live.get(key.replace("…/", PREFIX)), f"{at}.{key}")
         return found
     if isinstance(recorded, list) and isinstance(live, list) and len(recorded) == len(live):
         return [

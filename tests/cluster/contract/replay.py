@@ -6,8 +6,6 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from localplane.rbg.client import Client
-
 from contract import notes
 from contract.coverage import GENERATIONS_VARY, SKIPPED_STEPS
 from contract.digest import differences, digest
@@ -15,6 +13,7 @@ from contract.recording import Phase, Scenario, Step
 from contract.requests import W, local_body, local_path, local_text
 from contract.timeline import compare, settled
 from contract.watching import Observatory
+from localplane.rbg.client import Client
 
 Obj = dict[str, Any]
 
@@ -22,7 +21,8 @@ SETTLE_SECONDS = 20.0
 """How much later than recorded a state may be reached, on a busy machine."""
 QUIET_SECONDS = 1.5
 """How long to go on watching after the last recorded change of a phase."""
-CREATION_SECONDS = 8.0
+CREATION_SECONDS = 3.0
+"""How long creations take whose changes were not kept in the recording."""
 
 
 class ControllerHandle(Protocol):
@@ -101,7 +101,8 @@ class Replay:
             pause = min(pause, following - last)
         if not phase.values and following is not None and self._creates(phase):
             pause = 0.3
-            await self._until(self._groups_ready, min(following - last, CREATION_SECONDS))
+            await asyncio.sleep(min(following - last, CREATION_SECONDS))
+            await self._until(self._groups_ready, SETTLE_SECONDS)
         await asyncio.sleep(pause)
         await self._until(lambda: settled(self, phase), SETTLE_SECONDS)
 

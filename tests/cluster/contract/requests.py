@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from localplane.stages import START_UP, UNREADY
-
 from contract.recording import PREFIX
+from localplane.stages import START_UP, UNREADY
 
 W = "/apis/workloads.x-k8s.io/v1alpha2/namespaces"
 API_VERSION = "workloads.x-k8s.io/v1alpha2"

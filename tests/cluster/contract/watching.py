@@ -7,11 +7,10 @@ from collections import defaultdict
 from functools import partial
 from typing import Any
 
+from contract.recording import PREFIX, Value, tracks
 from localplane.rbg import world
 from localplane.rbg.client import Client, Resource
 from localplane.rbg.store import Store
-
-from contract.recording import PREFIX, Value, tracks
 
 Obj = dict[str, Any]
 

@@ -64,7 +64,9 @@ class Cascade:
         uid = names.uid_of(obj)
         children = [(s.resource, child) for s in self._world.stores for child in s.owned_by(uid)]
         calls = [
-            self._world.delete(resource, child, foreground=foreground and resource in (INSTANCE_SETS, INSTANCES))
+            self._world.delete(
+                resource, child, foreground=foreground and resource in (INSTANCE_SETS, INSTANCES)
+            )
             for resource, child in children
             if not names.is_deleting(child)
         ]

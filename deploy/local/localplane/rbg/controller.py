@@ -13,7 +13,7 @@ from collections.abc import Callable
 import aiohttp
 from aiohttp import web
 
-from localplane.rbg import names
+from localplane.rbg import instances, names
 from localplane.rbg.adapter_loop import AdapterLoop
 from localplane.rbg.cascade import Cascade
 from localplane.rbg.client import ApiError
@@ -28,6 +28,10 @@ from localplane.rbg.webhook import Webhook
 from localplane.rbg.world import World
 
 _WORKERS = {"groups": 8, "adapters": 8, "sets": 8, "instances": 16, "group sets": 2}
+_STATUS_DELAY_SECONDS = 0.08
+"""From a workload's change to the pass that reports it: statuses of one batch of roles arrive together."""
+_CHILD_DELAY_SECONDS = 0.06
+"""From a child's change to the set's answer: long enough for the child's workload to have begun to follow."""
 _RETRYABLE = (ApiError, aiohttp.ClientError, TimeoutError)
 
 
@@ -41,8 +45,7 @@ class Controller:
         self._adapters = WorkQueue(
             "adapter", AdapterLoop(world).reconcile, delay_seconds=0.01, retryable=_RETRYABLE
         )
-        sets = InstanceSetLoop(world, lambda key, seconds: self._sets.hold(key, seconds))
-        self._sets = WorkQueue("set", sets.reconcile, retryable=_RETRYABLE)
+        self._sets = WorkQueue("set", InstanceSetLoop(world).reconcile, retryable=_RETRYABLE)
         self._instances = WorkQueue(
             "instance", InstanceLoop(world).reconcile, delay_seconds=0.02, retryable=_RETRYABLE
         )
@@ -99,7 +102,7 @@ class Controller:
                 self._adapters.add(_key(adapter))
         parent = names.owner_of(group, "RoleBasedGroupSet")
         if parent is not None:
-            self._group_sets.add((names.namespace_of(group), parent["name"]))
+            self._group_sets.add((names.namespace_of(group), parent["name"]), _CHILD_DELAY_SECONDS)
 
     def _adapter_changed(self, old: Obj | None, new: Obj | None) -> None:
         adapter = new or old
@@ -121,7 +124,7 @@ class Controller:
         assert workload is not None
         owner = names.owner_of(workload, "RoleBasedGroup")
         if owner is not None:
-            self._groups.add((names.namespace_of(workload), owner["name"]))
+            self._groups.add((names.namespace_of(workload), owner["name"]), _STATUS_DELAY_SECONDS)
 
     def _instance_changed(self, old: Obj | None, new: Obj | None) -> None:
         instance = new or old
@@ -149,11 +152,7 @@ class Controller:
 
 
 def _what_a_set_sees(instance: Obj) -> object:
-    return (
-        names.is_true(instance, "RoleInstanceReady"),
-        names.labels_of(instance).get(names.REVISION_HASH),
-        names.is_deleting(instance),
-    )
+    return instances.view(instance)
 
 
 def _moved(old: Obj | None, new: Obj, part: Callable[[Obj], object]) -> bool:

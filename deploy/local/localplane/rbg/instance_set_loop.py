@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from localplane.rbg import instances, names, rollout
 from localplane.rbg.events import timestamp
 from localplane.rbg.instances import Birth, Instance
 from localplane.rbg.names import Obj
 from localplane.rbg.store import Key
-from localplane.rbg.world import INSTANCE_SETS, INSTANCES, REVISIONS, World
+from localplane.rbg.world import INSTANCE_SETS, INSTANCES, PODS, REVISIONS, World
 
 _SOURCE = "stateful-instanceset-controller"
 
-SETTLE_SECONDS = 0.08
-"""After deletions the counts are read again only then: statuses of the real one trail by about as much."""
+BLIND_SECONDS = 0.15
+"""After deletions the counts are not read for this long: statuses of the real one trail by about as much."""
+
+
+_COUNTS = {
+    "replicas",
+    "readyReplicas",
+    "availableReplicas",
+    "currentReplicas",
+    "updatedReplicas",
+    "updatedReadyReplicas",
+}
 
 
 class InstanceSetLoop:
     """Reconciles instance sets by key."""
 
-    def __init__(self, world: World, hold: Callable[[Key, float], None]) -> None:
-        """`hold(key, seconds)` keeps the key's next pass back for that long."""
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._hold = hold
+        self._blind_until: dict[Key, float] = {}
 
     async def reconcile(self, key: Key) -> float | None:
         owner = self._world.instance_sets.get(*key)
@@ -46,13 +55,13 @@ class InstanceSetLoop:
         await self._create(owner, plan.create, {update: template})
         await self._update(owner, plan.update, template, strategy, update)
         born = [_as_instance(owner, birth) for birth in plan.create]
-        await self._keep_status(owner, strategy, [*views, *born], (current, update))
+        again = await self._keep_status(owner, strategy, [*views, *born], (current, update))
         if victims:
             cleared = {"spec": {"scaleStrategy": {"roleInstanceToDelete": None}}}
             await self._world.merge(INSTANCE_SETS, owner, cleared, "rbg")
-        if plan.delete:
-            self._hold(key, SETTLE_SECONDS)
-        return None
+        if plan.delete or plan.update:
+            self._blind_until[key] = asyncio.get_running_loop().time() + BLIND_SECONDS
+        return again
 
     async def _keep_revision(self, owner: Obj, digest: str) -> None:
         name = f"{names.name_of(owner)}-{digest}"
@@ -76,8 +85,11 @@ class InstanceSetLoop:
     async def _delete(self, owner: Obj, doomed: Sequence[Instance]) -> None:
         async def one(victim: Instance) -> None:
             live = self._world.instances.get(names.namespace_of(owner), victim.name)
-            if live is not None and await self._world.delete(INSTANCES, live):
-                self._say(owner, "delete", victim.name)
+            if live is None or not await self._world.delete(INSTANCES, live):
+                return
+            self._say(owner, "delete", victim.name)
+            pods = self._world.pods.owned_by(names.uid_of(live))
+            await asyncio.gather(*(self._world.delete(PODS, pod) for pod in pods))
 
         await asyncio.gather(*(one(victim) for victim in doomed))
 
@@ -127,7 +139,8 @@ class InstanceSetLoop:
 
     async def _keep_status(
         self, owner: Obj, strategy: rollout.Strategy, seen: Sequence[Instance], revisions: tuple[str, str]
-    ) -> None:
+    ) -> float | None:
+        """Write the status; seconds until it has to be looked at again, if it could not be completed."""
         stateless = instances.is_stateless(owner)
         selector = ",".join(f"{k}={v}" for k, v in sorted(owner["spec"]["selector"]["matchLabels"].items()))
         if stateless:
@@ -138,8 +151,16 @@ class InstanceSetLoop:
         status["currentRevision"] = f"{names.name_of(owner)}-{revisions[1] if done else revisions[0]}"
         status["updateRevision"] = f"{names.name_of(owner)}-{revisions[1]}"
         old = owner.get("status") or {}
+        key = (names.namespace_of(owner), names.name_of(owner))
+        blind = self._blind_until.get(key, 0.0) - asyncio.get_running_loop().time()
+        if blind > 0:
+            status = {k: status[k] if k not in _COUNTS else old.get(k, 0) for k in status}
         if any(old.get(field) != value for field, value in status.items()):
             await self._world.merge(INSTANCE_SETS, owner, {"status": status}, "rbg", "status")
+        if blind > 0:
+            return blind
+        # With the current revision moved, currentReplicas is another number.
+        return 0.0 if done and revisions[0] != revisions[1] else None
 
     def _say(self, owner: Obj, verb: str, name: str) -> None:
         message = f"{verb} RoleInstance {name} in RoleInstanceSet {names.name_of(owner)} successful"

@@ -44,9 +44,15 @@ def view(instance: Obj) -> Instance:
         name=names.name_of(instance),
         ordinal=int(index) if index is not None else None,
         revision=revision.rpartition("-")[2],
-        ready=names.is_true(instance, "RoleInstanceReady"),
+        ready=names.is_true(instance, "RoleInstanceReady") and _is_observed(instance),
         leaving=names.is_deleting(instance),
     )
+
+
+def _is_observed(instance: Obj) -> bool:
+    """Otherwise its readiness is that of before an in-place update."""
+    observed = (instance.get("status") or {}).get("observedGeneration")
+    return bool(observed == instance["metadata"].get("generation"))
 
 
 def missing_ordinals(present: Iterable[Instance], count: int, *, ordered: bool) -> list[int]:

@@ -36,28 +36,29 @@ class WorkQueue:
         self._delay = delay_seconds
         self._retryable: tuple[type[Exception], ...] = (RetryError, *retryable)
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
-        self._waiting: set[Key] = set()
+        self._due: dict[Key, float] = {}
         self._running: set[Key] = set()
-        self._again: set[Key] = set()
+        self._again: dict[Key, float] = {}
         self._tries: defaultdict[Key, int] = defaultdict(int)
-        self._not_before: dict[Key, float] = {}
 
     def add(self, key: Key, delay_seconds: float | None = None) -> None:
-        """Work on the key after the queue's delay, or after `delay_seconds`."""
+        """Work on the key after the queue's delay, or after `delay_seconds`; the earliest wish counts."""
+        delay = self._delay if delay_seconds is None else delay_seconds
+        due = _now() + delay
         if key in self._running:
-            self._again.add(key)
-        elif key not in self._waiting:
-            self._waiting.add(key)
-            delay = self._delay if delay_seconds is None else delay_seconds
-            delay = max(delay, self._not_before.pop(key, 0.0) - _now())
-            if delay > 0:
-                asyncio.get_running_loop().call_later(delay, self._ready.put_nowait, key)
-            else:
-                self._ready.put_nowait(key)
+            self._again[key] = min(due, self._again.get(key, due))
+            return
+        if self._due.get(key, due + 1) <= due:
+            return
+        self._due[key] = due
+        if delay > 0:
+            asyncio.get_running_loop().call_later(delay, self._fire, key, due)
+        else:
+            self._ready.put_nowait(key)
 
-    def hold(self, key: Key, seconds: float) -> None:
-        """Let the next pass of the key start no earlier than this."""
-        self._not_before[key] = _now() + seconds
+    def _fire(self, key: Key, due: float) -> None:
+        if self._due.get(key) == due:
+            self._ready.put_nowait(key)
 
     def later(self, key: Key, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.add, key, 0.0)
@@ -66,7 +67,8 @@ class WorkQueue:
         """One worker, for ever."""
         while True:
             key = await self._ready.get()
-            self._waiting.discard(key)
+            if self._due.pop(key, None) is None:
+                continue
             self._running.add(key)
             try:
                 after = await self._reconcile(key)
@@ -81,8 +83,7 @@ class WorkQueue:
                     self.later(key, after)
             self._running.discard(key)
             if key in self._again:
-                self._again.discard(key)
-                self.add(key)
+                self.add(key, max(self._again.pop(key) - _now(), 0.0))
 
     def _fail(self, key: Key, error: Exception) -> None:
         self.failures += 1

@@ -100,10 +100,11 @@ class Store:
                 self._drop(key)
             self._tell(obj, None)
             return
+        # The watch trails what was noted: an old object's last change may come after its namesake was made.
+        if names.uid_of(obj) in self._gone or (old and _version(old) >= _version(obj)):
+            return
         if old and names.uid_of(old) != names.uid_of(obj):
             self._gone.add(names.uid_of(old))
-        if names.uid_of(obj) in self._gone or (old and _version(old) == _version(obj)):
-            return
         self._put(key, obj)
         self._tell(old, obj)
 

@@ -10,6 +10,7 @@ from localplane.rbg.client import APPLY, MERGE, STRATEGIC, ApiError, Client, Res
 from localplane.rbg.events import Recorder
 from localplane.rbg.names import Obj
 from localplane.rbg.store import Store
+from localplane.stages import SHUT_DOWN
 
 GROUPS = Resource("RoleBasedGroup", names.API_VERSION, "rolebasedgroups")
 ADAPTERS = Resource("RoleBasedGroupScalingAdapter", names.API_VERSION, "rolebasedgroupscalingadapters")
@@ -139,6 +140,9 @@ class World:
     async def delete(self, resource: Resource, obj: Obj, *, foreground: bool = False) -> bool:
         """Delete this very object, not a namesake; False if it is gone already."""
         body: Obj = {"preconditions": {"uid": names.uid_of(obj)}}
+        if resource == PODS and SHUT_DOWN not in names.annotations_of(obj):
+            # Nothing runs there that had to stop; and kwok ends pods by name, perhaps a namesake's by then.
+            body["gracePeriodSeconds"] = 0
         if foreground:
             body["propagationPolicy"] = "Foreground"
         try:
