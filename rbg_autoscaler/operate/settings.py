@@ -21,7 +21,7 @@ _STRICT = ConfigDict(extra="forbid", alias_generator=camel)
 
 
 class BadSettings(ValueError):
-    """The configuration file cannot be used; the message names each field and the mend."""
+    """The configuration file cannot be used; the message has a line for each field, with its mend."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def parse_settings(text: str) -> Settings:
     try:
         settings = TypeAdapter(Settings).validate_python(data)
     except ValidationError as error:
-        raise BadSettings("; ".join(_sentence(item) for item in error.errors())) from None
+        raise BadSettings("\n".join(_sentence(item) for item in error.errors())) from None
     _check(settings)
     return settings
 
@@ -150,4 +150,4 @@ def _check(settings: Settings) -> None:
     ]
     broken = [message for message, is_broken in problems if is_broken]
     if broken:
-        raise BadSettings("; ".join(broken))
+        raise BadSettings("\n".join(broken))
