@@ -49,12 +49,17 @@ def kube(plane: LocalPlane) -> Iterator[Kube]:
 
 @pytest.fixture
 def namespace(plane: LocalPlane, kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh namespace, named after the test; at the end it is deleted and every process must still live."""
+    """A fresh namespace, named after the test; at the end it and its pods go and every process must still live.
+
+    The next test finds all nodes free: 64 GPUs are few when the last test's pods still hold them.
+    """
     words = "".join(c if c.isalnum() else "-" for c in request.node.name.removeprefix("test_").lower())
     name = f"t{next(NUMBERS)}-{words[:40]}".rstrip("-")
     kube.create(path("v1", "namespaces"), {"metadata": {"name": name}})
     yield name
     kube.delete(path("v1", "namespaces", name=name))
+    pods = path("v1", "pods", name)
+    wait_until(lambda: not kube.list(pods), 60, f"the pods of {name} to go")
     plane.check()
 
 
