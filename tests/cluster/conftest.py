@@ -9,6 +9,7 @@ import pytest
 from localplane.build import BuildError, binaries
 from localplane.kube import Kube, path
 from localplane.plane import LocalPlane
+from localplane.waiting import wait_until
 
 from tests.cluster.harness import Controller
 
