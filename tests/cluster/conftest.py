@@ -50,7 +50,7 @@ def kube(plane: LocalPlane) -> Iterator[Kube]:
 
 @pytest.fixture
 def namespace(plane: LocalPlane, kube: Kube, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A fresh namespace, named after the test; at the end it and its pods go and every process must still live.
+    """A fresh namespace, named after the test; at the end it and its pods go, and every process still lives.
 
     The next test finds all nodes free: 64 GPUs are few when the last test's pods still hold them.
     """
