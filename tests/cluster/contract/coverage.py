@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 NOT_COVERED = {
     "w4": "goes through v1alpha1, which needs the conversion webhook; only v1alpha2 is served here",
     "w5": "what a v1alpha1 patch loses; v1alpha1 is not served here",
@@ -17,6 +19,7 @@ SKIPPED_STEPS: dict[str, dict[int, str]] = {
         ),
     },
     "s05b": {
+        20: "which of two writers had the last word 8 ms ago",
         24: "60 s later adapter y was still unbound: a back-off by chance; x was bound",
         25: "as step 24",
     },
@@ -25,13 +28,33 @@ SKIPPED_STEPS: dict[str, dict[int, str]] = {
 }
 """Steps by their place in the recording."""
 
-CORRECTIONS = {"s02": {4: {"replicas": 3}}}
-"""Bodies by step: s02's two PUTs were kept as one object, the second one's; the first sent 3."""
+CORRECTIONS: dict[str, dict[int, dict[str, Any]]] = {
+    "s02": {4: {"spec": {"replicas": 3}}},
+    "s12": {15: {"metadata": {"name": "absent"}}},
+}
+"""Bodies by step, where two requests were kept as one object, the second one's.
+
+s02's first PUT sent 3, s12's first apply to an absent group sent no uid.
+"""
+
+UNCOMPARED_NOTES = {
+    "second restart": "whether recreated pods run again 2 s later; that they are made anew is compared",
+}
+"""Lists of pods by the beginning of their note."""
+
+SAMPLED = {
+    "s16b": "the timeline of one group of 30 was kept",
+    "s16c": "the timeline of one group of 20 was kept",
+}
+"""The outcomes of all groups are compared instead."""
+
+FULL_PACE = {"s14": "back-off counts from the last restart", "s14b": "as s14"}
+"""Pauses are not shortened."""
 
 VARIES: dict[str, dict[tuple[str, str], str]] = {
     "s05": {("rbgsa/early-p", "*"): "the second binding that is skipped"},
     "s05b": {
-        ("rbgsa/y-p", "*"): "each retry of the binding overwrites spec.replicas; how many fit in is chance"
+        ("rbgsa/y-p", "*"): "each retry of the binding overwrites spec.replicas; how many fit in is chance",
     },
     "s06a": {("ris/g-prefill", "spec.replicas"): "the 1-0-1 dip at creation was seen in 3 of 12 creations"},
     "s06f": {
@@ -58,6 +81,7 @@ GENERATIONS_VARY = {"s07": "set and adapters write against each other", "s13": "
 
 UNCOMPARED_EVENTS = {
     "FailedReconcileWorkload": "of a set 'not found' just after its creation: lag of the real one's cache",
+    "ScalingReplicaSet": "the deployment controller's, with the name of a ReplicaSet",
     "FailedScheduling": "the scheduler's, in another version's words",
     "FailedCreate": "of pods whose name is still taken: the stand-in waits instead",
     "FailedDelete": "of instances that are gone already: lag of the real controller's cache",

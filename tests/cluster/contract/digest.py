@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from contract.recording import PREFIX
@@ -21,32 +22,43 @@ def digest(recorded: Obj, live: Obj) -> Obj:
 
 
 def _part(key: str, recorded: Any, live: Obj) -> Any:
-    metadata, spec, status = live.get("metadata") or {}, live.get("spec") or {}, live.get("status")
+    metadata = live.get("metadata") or {}
     if key in ("name", "generation", "annotations", "labels", "finalizers") and "metadata" in live:
         return metadata.get(key)
-    if key == "replicas":
-        roles = spec.get("roles")
-        return {r["name"]: r["replicas"] for r in roles} if roles is not None else spec.get("replicas")
-    if key == "patterns":
-        return {r["name"]: sorted(k for k in r if k.endswith("Pattern")) for r in spec["roles"]}
-    if key == "roleStatuses":
-        entries = (status or {}).get("roleStatuses") or []
-        return [f"{entry['name']} {numbers(entry)}" for entry in entries]
-    if key == "conditions":
-        return conditions_of(live)
-    if key == "observedGeneration":
-        return (status or {}).get(key)
-    if key == "spec.replicas":
-        return spec.get("replicas")
-    if key == "status.replicas":
-        return (status or {}).get("replicas")
-    if key == "updateStrategy":
-        return {k: v for k, v in (spec.get(key) or {}).items() if k in recorded}
-    if key == "items":
-        return _items(recorded, live)
     if key.startswith("owners of roles["):
         return _owners_of_replicas(metadata, key.split("[")[1].split("]")[0])
-    return live.get(key)
+    if key == "items":
+        return _items(recorded, live)
+    if key == "updateStrategy":
+        strategy = (live.get("spec") or {}).get(key) or {}
+        return {k: v for k, v in strategy.items() if k in recorded}
+    made = _SUMMARIES.get(key)
+    return made(live) if made else live.get(key)
+
+
+def _replicas(live: Obj) -> Any:
+    spec = live.get("spec") or {}
+    roles = spec.get("roles")
+    return {r["name"]: r["replicas"] for r in roles} if roles is not None else spec.get("replicas")
+
+
+def _role_statuses(live: Obj) -> list[str]:
+    entries = (live.get("status") or {}).get("roleStatuses") or []
+    return [f"{entry['name']} {numbers(entry)}" for entry in entries]
+
+
+_SUMMARIES: dict[str, Callable[[Obj], Any]] = {
+    "replicas": _replicas,
+    "roleStatuses": _role_statuses,
+    "conditions": conditions_of,
+    "patterns": lambda live: {
+        role["name"]: sorted(k for k in role if k.endswith("Pattern")) for role in live["spec"]["roles"]
+    },
+    "observedGeneration": lambda live: (live.get("status") or {}).get("observedGeneration"),
+    "spec.replicas": lambda live: (live.get("spec") or {}).get("replicas"),
+    "status.replicas": lambda live: (live.get("status") or {}).get("replicas"),
+}
+"""How the recorder abridged objects."""
 
 
 def _items(recorded: list[Any], live: Obj) -> list[Any]:
@@ -55,26 +67,28 @@ def _items(recorded: list[Any], live: Obj) -> list[Any]:
         return [item["metadata"]["name"] for item in items]
     made = []
     for item in items:
-        owners = [
-            f"{o['kind']}/{o['name']}{' controller' * bool(o.get('controller'))}{' block' * bool(o.get('blockOwnerDeletion'))}"
-            for o in item["metadata"].get("ownerReferences") or []
-        ]
+        owners = [_owner(owner) for owner in item["metadata"].get("ownerReferences") or []]
         made.append({**item, "name": item["metadata"]["name"], "owners": owners})
     return made
+
+
+def _owner(owner: Obj) -> str:
+    marks = " controller" * bool(owner.get("controller")) + " block" * bool(owner.get("blockOwnerDeletion"))
+    return f"{owner['kind']}/{owner['name']}{marks}"
 
 
 def _owners_of_replicas(metadata: Obj, role: str) -> list[str]:
     found = []
     for entry in metadata.get("managedFields") or []:
         roles = entry.get("fieldsV1", {}).get("f:spec", {}).get("f:roles", {})
-        if "f:replicas" in roles.get(json.dumps({"name": role}, separators=(",", ":")), {}):
+        if "f:replicas" in roles.get("k:" + json.dumps({"name": role}, separators=(",", ":")), {}):
             found.append(f"{entry['manager']}:{entry['operation']}")
     return found
 
 
 def differences(recorded: Any, live: Any, at: str = "") -> list[str]:
     """Where the live value lacks or contradicts the recorded one; what it has besides does not matter."""
-    if isinstance(recorded, dict):
+    if isinstance(recorded, dict) and recorded:
         if not isinstance(live, dict):
             return [f"{at}: recorded {recorded!r}, now {live!r}"]
         if {"currentRevision", "updateRevision"} <= set(recorded):

@@ -1,4 +1,4 @@
-"""The recorded scenarios of the real RBG controller, cut into phases that can be compared without absolute times.
+"""The recorded scenarios of the real RBG controller, cut into phases to compare without absolute times.
 
 A phase is what happens between actions that are at least a second apart; a track is one field of one object.
 """
@@ -81,7 +81,7 @@ def load() -> dict[str, Scenario]:
 
 def _scenario(entry: dict[str, Any]) -> Scenario:
     for index, correction in CORRECTIONS.get(entry["id"].split("_")[0], {}).items():
-        entry["steps"][index]["action"]["body"]["spec"].update(correction)
+        entry["steps"][index]["action"]["body"].update(correction)
     steps = [Step(s["t"], s["action"], s.get("response") or {}) for s in entry["steps"]]
     paths = [step.action["path"] for step in steps if step.verb]
     namespace = next((p.split("/")[1] for p in paths if p.startswith("{W}/")), entry["id"])
@@ -115,23 +115,24 @@ def _phase_at(phases: list[Phase], t: float) -> Phase:
 
 def tracks(t: float, name: str, fields: dict[str, Any]) -> Iterator[Value]:
     """The track values that one recorded entry holds; also used on what a replay sees."""
-    kind = name.split("/")[0]
-    for mark in ("created", "gone"):
-        if mark in fields:
-            yield Value(t, (name, "life"), mark)
-    for role, count in (fields.get("replicas") or {}).items() if kind == "rbg" else ():
-        yield Value(t, (name, f"replicas.{role}"), count)
-    for role, numbers in (fields.get("roleStatuses") or {}).items():
-        yield Value(t, (name, f"roleStatuses.{role}"), numbers)
+    for field_name, value in _flattened(name.split("/")[0], fields):
+        yield Value(t, (name, field_name), value)
+
+
+def _flattened(kind: str, fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    yield from (("life", mark) for mark in ("created", "gone") if mark in fields)
+    if kind == "rbg":
+        yield from ((f"replicas.{role}", n) for role, n in (fields.get("replicas") or {}).items())
+    yield from ((f"roleStatuses.{role}", n) for role, n in (fields.get("roleStatuses") or {}).items())
     if kind in ("rbg", "rbgset") and "Ready" in (fields.get("conditions") or {}):
-        yield Value(t, (name, "Ready"), fields["conditions"]["Ready"])
-    for flat in ("spec.replicas", "role-size", "phase"):
-        if flat in fields and kind != "pod":
-            yield Value(t, (name, flat), fields[flat])
-    spec = fields.get("spec") or {}
-    for key in ("replicas", "minMember"):
-        if kind in ("rbgsa", "podgroup") and key in spec:
-            yield Value(t, (name, f"spec.{key}"), spec[key])
-    for key in ("phase", "replicas", "readyReplicas", "updatedReplicas"):
-        if key in (fields.get("status") or {}):
-            yield Value(t, (name, f"status.{key}"), fields["status"][key])
+        yield "Ready", fields["conditions"]["Ready"]
+    if kind != "pod":
+        yield from ((flat, fields[flat]) for flat in ("spec.replicas", "role-size") if flat in fields)
+    if kind in ("rbgsa", "podgroup"):
+        spec = fields.get("spec") or {}
+        yield from ((f"spec.{key}", spec[key]) for key in ("replicas", "minMember") if key in spec)
+    status = fields.get("status") or {}
+    yield from ((f"status.{key}", status[key]) for key in _STATUS_FIELDS if key in status)
+
+
+_STATUS_FIELDS = ("phase", "replicas", "readyReplicas", "updatedReplicas")

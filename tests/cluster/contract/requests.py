@@ -1,4 +1,4 @@
-"""Recorded requests made fit for a replay: other namespace, real UIDs and versions, nodes of the replay's own."""
+"""Recorded requests made fit for a replay: its namespace, real UIDs, nodes of its own."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def local_path(path: str, recorded: str, namespace: str) -> str:
 
 
 def local_text(value: Any, recorded: str, namespace: str) -> Any:
-    """Messages name objects as namespace/name."""
+    """Messages name objects as namespace/name, addresses end with the namespace."""
     if isinstance(value, str):
-        return re.sub(rf"\b{recorded}/", f"{namespace}/", value)
+        return re.sub(rf"\b{recorded}(?=/|$)", namespace, value)
     if isinstance(value, dict):
         return {key: local_text(item, recorded, namespace) for key, item in value.items()}
     if isinstance(value, list):

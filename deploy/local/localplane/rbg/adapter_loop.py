@@ -86,6 +86,8 @@ class AdapterLoop:
             try:
                 await self._world.put(GROUPS, push.group, "rolebasedgroupscalingadapter")
             except ApiError as error:
+                if error.code not in (404, 409):
+                    await self._report_ready(adapter, ready)
                 fresh = await self._after_refusal(group, adapter, push, error)
                 if fresh is None:
                     return
@@ -93,6 +95,9 @@ class AdapterLoop:
                 continue
             await self._report_scaled(group, adapter, push, ready)
             return
+        await self._report_ready(adapter, ready)
+
+    async def _report_ready(self, adapter: Obj, ready: int) -> None:
         if (adapter.get("status") or {}).get("readyReplicas", 0) != ready:
             status = adapters.status_with(adapter, readyReplicas=ready)
             await self._world.apply(ADAPTERS, status, "rbg", "status")
