@@ -31,7 +31,7 @@ _WORKERS = {"groups": 8, "adapters": 8, "sets": 8, "instances": 16, "group sets"
 _STATUS_DELAY_SECONDS = 0.08
 """From a workload's change to the pass that reports it: statuses of one batch of roles arrive together."""
 _CHILD_DELAY_SECONDS = 0.015
-"""From a child's change to the set's answer: the child's own pass has read the change by then and carries it out."""
+"""From a child's change to the set's answer: the child's own pass has read the change by then."""
 _RETRYABLE = (ApiError, aiohttp.ClientError, TimeoutError)
 
 

@@ -51,9 +51,7 @@ class GroupLoop:
         await asyncio.sleep(self._world.options.pass_seconds)
         await self._writer.remove_stale(group)
         await self._write_roles(group, wanted, targets, statuses)
-        if targets != {role: entry["replicas"] for role, entry in statuses.items() if role in targets}:
-            # The rest of the real one's pass: at the next one the sets have observed this one's numbers.
-            await asyncio.sleep(self._world.options.pass_seconds)
+        await self._writer.wait_until_observed(group)
         return None
 
     def _warn(self, group: Obj, reason: str, message: str) -> None:

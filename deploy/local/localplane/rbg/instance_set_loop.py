@@ -14,7 +14,7 @@ from localplane.rbg.world import INSTANCE_SETS, INSTANCES, PODS, REVISIONS, Worl
 
 _SOURCE = "stateful-instanceset-controller"
 
-BLIND_SECONDS = 0.15
+BLIND_SECONDS = 0.25
 """After deletions the counts are not read for this long: statuses of the real one trail by about as much."""
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from localplane.rbg import adapters, groups, names, workloads
 from localplane.rbg.merge import contains
 from localplane.rbg.names import Obj
 from localplane.rbg.templates import GroupContext
 from localplane.rbg.world import ADAPTERS, SERVICES, WORKLOADS, World
+
+_OBSERVED_SECONDS = 0.3
 
 
 class RoleWriter:
@@ -37,6 +41,17 @@ class RoleWriter:
             await self._world.create(SERVICES, workloads.service(role, replicas, live, context), "rbg")
             self._served.add(names.uid_of(live))
         await self._write_adapter(group, role)
+
+    async def wait_until_observed(self, group: Obj) -> None:
+        """The real one is so slow that its sets have answered by its next pass; this one waits for them."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _OBSERVED_SECONDS
+        uid = names.uid_of(group)
+        while loop.time() < deadline:
+            owned = self._world.instance_sets.owned_by(uid)
+            if all(workloads.observed_status(live) is not None for live in owned):
+                return
+            await asyncio.sleep(0.01)
 
     async def _write_adapter(self, group: Obj, role: Obj) -> None:
         name = names.adapter_name(names.name_of(group), role["name"])
