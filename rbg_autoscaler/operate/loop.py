@@ -24,6 +24,7 @@ from rbg_autoscaler.observe.readings import QueryStats
 from rbg_autoscaler.observe.snapshots import Readings, build_snapshot, targets
 from rbg_autoscaler.observe.store import ClusterStore
 from rbg_autoscaler.observe.target import Target
+from rbg_autoscaler.operate.collector import collector_paused
 from rbg_autoscaler.operate.lease import steady_clock
 from rbg_autoscaler.operate.recall import Recall
 from rbg_autoscaler.operate.settings import Settings
@@ -123,7 +124,8 @@ class FleetLoop:
             self._recall = Recall()
             self._led = True
         try:
-            await self.sync()
+            with collector_paused():
+                await self.sync()
         except Exception:
             log.exception("sync failed; the next one tries again")
             self._telemetry.syncs.labels("failed").inc()

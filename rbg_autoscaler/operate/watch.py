@@ -18,6 +18,7 @@ from rbg_autoscaler.kube.client import KubeApi, KubeError, NotFound
 from rbg_autoscaler.observe.cluster_reader import sync_kind
 from rbg_autoscaler.observe.kinds import Kind
 from rbg_autoscaler.observe.store import ClusterStore
+from rbg_autoscaler.operate.collector import settle
 from rbg_autoscaler.operate.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -122,4 +123,5 @@ class Pruner:
             if drift and self.filled:
                 log.warning("watch had lost changes", extra={"kind": kind.plural, "objects": drift})
                 self._telemetry.cache_drift.labels(kind.plural).inc(drift)
+        settle()
         self.filled = True
