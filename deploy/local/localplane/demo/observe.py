@@ -97,12 +97,13 @@ class Observer:
         return tuple(frames)
 
     def _notes(self) -> tuple[Note, ...]:
-        """All that was told so far: an Event whose count has risen was told again, at its last time."""
+        """All told since the load began: an Event whose count has risen was told again, at its last time."""
         about = f"involvedObject.kind=RbgAutoscaler,involvedObject.name={scenario.GROUP}"
         for event in self._kube.list(EVENTS_PATH, fieldSelector=about):
             key = (event["metadata"]["name"], int(event.get("count") or 1))
             self._notes_seen.setdefault(key, self._note(event))
-        return tuple(sorted(self._notes_seen.values(), key=lambda note: note.at_s))
+        since = (note for note in self._notes_seen.values() if note.at_s >= 0)
+        return tuple(sorted(since, key=lambda note: note.at_s))
 
     def _note(self, event: Object) -> Note:
         when = datetime.fromisoformat(event["lastTimestamp"]).timestamp()

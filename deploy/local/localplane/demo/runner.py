@@ -33,7 +33,7 @@ from localplane.plane import LocalPlane
 from localplane.processes import ProcessError
 
 LOOK_SECONDS = 1.0
-PICTURE_COLUMNS, PICTURE_ROWS = 110, 35
+PICTURE_COLUMNS, PICTURE_ROWS = 110, 41
 FONTS = "Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 INTERRUPTED = 130
 
@@ -51,6 +51,9 @@ def demo(record: Path | None = None, picture: Path | None = None) -> int:
     console = Console(highlight=False)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     stage, frames = the_stage(), []
+    console.print(
+        "Setting up a real control plane, a served group and the controller (about 20 s)", style="bold"
+    )
     try:
         with LocalPlane.start(plane_options(), report=_say(console)) as plane:
             frames = _play(plane, stage, console, record)
@@ -76,7 +79,11 @@ def _play(plane: LocalPlane, stage: Stage, console: Console, record: Path | None
     """Set up, offer the load and look until it is over; all frames."""
     engines = EnginesClient(plane.engines_url)
     set_up(plane, engines, _say(console))
-    console.print(f"  offering a load that rises and falls within {stage.load.seconds:.0f} s")
+    console.print(
+        f"Offering a load that rises and falls within {stage.load.seconds:.0f} s. Everything goes ten times "
+        f"as fast as in life: a replica starts in {scenario.START_UP_SECONDS} s.",
+        style="bold",
+    )
     engines.set_load(scenario.NAMESPACE, scenario.GROUP, schedule=stage.load.points, **scenario.REQUESTS)
     observer = Observer(plane.kube, plane.prometheus_url, engines, began=time.time())
     frames: list[Frame] = []

@@ -49,7 +49,7 @@ def set_up(plane: LocalPlane, engines: EnginesClient, report: Report) -> None:
     controller.start(plane)
     report(f"applying the RbgAutoscaler of docs/examples/{scenario.MANIFEST.name}")
     kube.create(path(AUTOSCALING, "rbgautoscalers", scenario.NAMESPACE), scenario.autoscaler())
-    wait_until(lambda: _decided(kube), DEADLINE_SECONDS, "the controller's first decision")
+    wait_until(lambda: _all_read(kube), DEADLINE_SECONDS, "the controller to read every signal")
 
 
 def _serves(kube: Kube) -> bool:
@@ -66,5 +66,6 @@ def _bound(kube: Kube, role: str) -> bool:
     )
 
 
-def _decided(kube: Kube) -> bool:
-    return bool(kube.get(AUTOSCALER_PATH).get("status", {}).get("roles"))
+def _all_read(kube: Kube) -> bool:
+    conditions = kube.get(AUTOSCALER_PATH).get("status", {}).get("conditions", ())
+    return any(c["type"] == "MetricsAvailable" and c["status"] == "True" for c in conditions)

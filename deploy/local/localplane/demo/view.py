@@ -28,6 +28,8 @@ LABEL_WIDTH, NUMBER_WIDTH = 9, 12
 LABEL_WIDTH_SIGNAL, BAR_WIDTH = 19, 12
 SIDE_BY_SIDE = 100
 """Columns from which two roles stand next to each other."""
+MOST_WORDS = 14
+"""Lines for what the controller did, on a high terminal."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Shape:
     @property
     def words(self) -> int:
         """Lines for what the controller did."""
-        return max(2, min(8, self.height - self._rows(low=self.low)))
+        return max(2, min(MOST_WORDS, self.height - self._rows(low=self.low)))
 
     @property
     def why(self) -> int:
