@@ -1,7 +1,7 @@
 """Keeps Python's cycle collector out of the syncs.
 
-A sync of 10 000 roles makes a million short-lived objects without cycles; the collector walks the caches again
-and again for them and finds nothing, for more than half of the sync's CPU time.
+A sync of 10 000 roles makes a million short-lived objects without cycles; the collector walks the caches for
+them again and again and finds nothing, for more than half of the sync's CPU time.
 """
 
 from __future__ import annotations
