@@ -122,7 +122,7 @@ class Actuator:
         tasks = []
         for one in final:
             view = after[one.key].view if one.key in after else views[one.key]
-            status = self._statuses.change(view, one, memory, statuses.get(one.key, {}), now)
+            status = self._statuses.change(view, one, memory, statuses, now)
             notes = self._events.news(one.key, one, outcomes.get(one.key, ()), now)
             if status is not None or notes:
                 tasks.append(self._report(view, status, notes, now))

@@ -26,7 +26,7 @@ MINOR_SECONDS = 15.0
 """A role at the edge of its tolerance changes its limiter with every sample; nobody reads that faster."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Digest:
     """What of a status is compared, without building it: a sync at rest must cost little."""
 
@@ -34,11 +34,10 @@ class _Digest:
     minor: tuple[Any, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Written:
     digest: _Digest
     at: float
-    status: Mapping[str, Any]
 
 
 class StatusWriter:
@@ -50,11 +49,16 @@ class StatusWriter:
         self._written: dict[ObjectKey, _Written] = {}
 
     def change(
-        self, view: AutoscalerView, decision: Decision, memory: Memory, old: Mapping[str, Any], now: float
+        self,
+        view: AutoscalerView,
+        decision: Decision,
+        memory: Memory,
+        statuses: Mapping[ObjectKey, Mapping[str, Any]],
+        now: float,
     ) -> dict[str, Any] | None:
         """The status to write, or None when the present one says the same.
 
-        `old` is the status as last read: it counts when this process has not written one yet.
+        `statuses` are those last read; the autoscaler's own is looked up only where it is needed.
         """
         memories = [memory.roles.get((view.key, role.role), RoleMemory()) for role in decision.roles]
         kept = [
@@ -67,13 +71,10 @@ class StatusWriter:
             same_major = last.digest.major == digest.major
             if same_major and (last.digest.minor == digest.minor or now - last.at < MINOR_SECONDS):
                 return None
-            old = last.status
+        old = statuses.get(view.key, {})
         status = render(view, decision, kept, memories, old, now)
-        if last is None and _same_but_times(status, old):
-            self._written[view.key] = _Written(digest, now, old)
-            return None
-        self._written[view.key] = _Written(digest, now, status)
-        return status
+        self._written[view.key] = _Written(digest, now)
+        return None if last is None and _same_but_times(status, old) else status
 
     async def write(self, view: AutoscalerView, status: Mapping[str, Any]) -> None:
         """Patch the status; an autoscaler that is gone or was made again is left alone.
