@@ -5,9 +5,7 @@ Everything it starts is a child of this process and ends with it, whichever way 
 
 from __future__ import annotations
 
-import io
 import json
-import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +21,7 @@ from localplane.demo.frame import Frame
 from localplane.demo.judge import judge
 from localplane.demo.lines import lines
 from localplane.demo.observe import Observer
+from localplane.demo.picture import draw
 from localplane.demo.setting_up import plane_options, set_up
 from localplane.demo.stage import Stage, the_stage
 from localplane.demo.summary import summary
@@ -33,8 +32,6 @@ from localplane.plane import LocalPlane
 from localplane.processes import ProcessError
 
 LOOK_SECONDS = 1.0
-PICTURE_COLUMNS, PICTURE_ROWS = 110, 41
-FONTS = "Menlo, Consolas, 'DejaVu Sans Mono', monospace"
 INTERRUPTED = 130
 
 Show = Callable[[list[Frame]], None]
@@ -64,7 +61,7 @@ def demo(record: Path | None = None, picture: Path | None = None) -> int:
         console.print(f"\nThe demo cannot go on: {error}", style="bold red", markup=False)
         return 1
     verdict = judge(frames, stage)
-    console.print(summary(frames, stage, verdict))
+    console.print(summary(frames, stage, verdict), soft_wrap=True)
     if picture is not None:
         picture.write_text(draw(frames, stage))
         console.print(f"The picture is in {picture}.")
@@ -72,7 +69,7 @@ def demo(record: Path | None = None, picture: Path | None = None) -> int:
 
 
 def _say(console: Console) -> Callable[[str], None]:
-    return lambda text: console.print(f"  {text}", markup=False)
+    return lambda text: console.print(f"  {text}", markup=False, soft_wrap=True)
 
 
 def _play(plane: LocalPlane, stage: Stage, console: Console, record: Path | None) -> list[Frame]:
@@ -120,29 +117,3 @@ def _recording(file: Path | None) -> Iterator[Callable[[Frame], None]]:
         return
     with file.open("w") as out:
         yield lambda frame: print(json.dumps(frame.to_json()), file=out, flush=True)
-
-
-def draw(frames: list[Frame], stage: Stage) -> str:
-    """The view when the load has fallen and every role has begun to follow, as an SVG that loads nothing."""
-    console = Console(
-        record=True,
-        file=io.StringIO(),
-        force_terminal=True,
-        color_system="truecolor",
-        width=PICTURE_COLUMNS,
-        height=PICTURE_ROWS,
-    )
-    console.print(view(frames[: _telling_moment(frames) + 1], stage, PICTURE_COLUMNS, PICTURE_ROWS))
-    svg = console.export_svg(title="make demo", unique_id="demo")
-    svg = re.sub(r"@font-face \{.*?\}\n", "", svg, flags=re.DOTALL)
-    return svg.replace("font-family: Fira Code, monospace", f"font-family: {FONTS}")
-
-
-def _telling_moment(frames: list[Frame]) -> int:
-    """The first frame in which every role has less than at its peak; the last one if there is none."""
-    top = {role.name: 0 for role in frames[0].roles}
-    for number, frame in enumerate(frames):
-        top = {role.name: max(top[role.name], role.asked) for role in frame.roles}
-        if all(role.ready < top[role.name] and role.asked < top[role.name] for role in frame.roles):
-            return number
-    return len(frames) - 1
