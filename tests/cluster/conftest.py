@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from localplane.build import BuildError, binaries
-from localplane.kube import Kube, path
+from localplane.kube import Kube, KubeError, path
 from localplane.plane import LocalPlane
 from localplane.waiting import wait_until
 
-from tests.cluster.harness import Controller
+from tests.cluster.harness import WORKLOADS, Controller
 
 NUMBERS = itertools.count(1)
 HERE = Path(__file__).parent
@@ -58,10 +58,22 @@ def namespace(plane: LocalPlane, kube: Kube, request: pytest.FixtureRequest) -> 
     name = f"t{next(NUMBERS)}-{words[:40]}".rstrip("-")
     kube.create(path("v1", "namespaces"), {"metadata": {"name": name}})
     yield name
+    clear(kube, name)
     kube.delete(path("v1", "namespaces", name=name))
-    pods = path("v1", "pods", name)
-    wait_until(lambda: not kube.list(pods), 60, f"the pods of {name} to go")
     plane.check()
+
+
+def clear(kube: Kube, namespace: str) -> None:
+    """Groups first, which would make pods again; the clearing of a namespace pauses for 5 s."""
+    pods = path("v1", "pods", namespace)
+    for collection in ("rolebasedgroupsets", "rolebasedgroups"):
+        for obj in kube.list(path(WORKLOADS, collection, namespace)):
+            with suppress(KubeError):
+                kube.delete(path(WORKLOADS, collection, namespace, obj["metadata"]["name"]))
+    for pod in kube.list(pods):
+        with suppress(KubeError):
+            kube.delete(path("v1", "pods", namespace, pod["metadata"]["name"]))
+    wait_until(lambda: not kube.list(pods), 60, f"the pods of {namespace} to go")
 
 
 @pytest.fixture

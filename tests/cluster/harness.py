@@ -129,7 +129,7 @@ class Served:
         }
         self.kube.create(path(WORKLOADS, "rolebasedgroups", self.namespace), body)
         for role in adapters:
-            wait_until(lambda role=role: self._bound(role), 20, f"the adapter of {role} to be Bound")
+            self.wait_bound(role)
         return self
 
     @staticmethod
@@ -205,6 +205,10 @@ class Served:
     def wait_ready(self, role: str, wanted: int, timeout: float = 60) -> None:
         """Wait until so many replicas of the role serve."""
         wait_until(lambda: self.ready(role) == wanted, timeout, f"{role} to have {wanted} ready")
+
+    def wait_bound(self, role: str) -> None:
+        """Wait until the role's scaling adapter is Bound."""
+        wait_until(lambda: self._bound(role), 20, f"the adapter of {role} to be Bound")
 
     def _role(self, role: str) -> Object:
         return next(r for r in self.group()["spec"]["roles"] if r["name"] == role)

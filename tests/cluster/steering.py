@@ -11,7 +11,7 @@ from typing import Any
 from localplane.kube import Object, path
 from localplane.waiting import wait_until
 
-from tests.cluster.harness import AUTOSCALING, WORKLOADS, Served
+from tests.cluster.harness import WORKLOADS, Served
 
 AT_ONCE = {
     "scaleUp": {"policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}]},
@@ -20,8 +20,16 @@ AT_ONCE = {
         "policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}],
     },
 }
-UP = {"metric": {"name": "up"}, "target": {"type": "AverageValue", "averageValue": "1k"}}
-"""Prometheus' own series of each pod it scrapes: always there, whatever the engines say, and at most 1."""
+
+
+def per_replica(target: str) -> list[Object]:
+    """Prometheus' own series of each pod that it scrapes, always there and at most 1, held to a target."""
+    external = {"metric": {"name": "up"}, "target": {"type": "AverageValue", "averageValue": target}}
+    return [{"type": "External", "external": external}]
+
+
+GREEDY = per_replica("1m")
+"""Asks for maxReplicas."""
 
 
 class Steered(Served):
@@ -39,11 +47,12 @@ class Steered(Served):
         """These roles should have these counts from now on, the others what they were last wanted to have."""
         for role, count in counts.items():
             self.wanted[role] |= {"minReplicas": count, "maxReplicas": count}
-        self.kube.patch(self._at, {"spec": {"roles": list(self.wanted.values())}})
+        self._write()
 
     def tune(self, role: str, **fields: Any) -> None:
-        """Set further fields of a role's entry; they count from the next `want` on."""
+        """Set fields of a role's entry."""
         self.wanted[role] |= fields
+        self._write()
 
     def reason(self, role: str) -> str:
         """Why the role has its number, as the status says."""
@@ -86,12 +95,9 @@ class Steered(Served):
         """The group's path."""
         return path(WORKLOADS, "rolebasedgroups", self.namespace, self.name)
 
-    @property
-    def autoscaler(self) -> str:
-        """The RbgAutoscaler's path."""
-        return path(AUTOSCALING, "rbgautoscalers", self.namespace, self.name)
-
     def _bounded(self, role: str, count: int) -> Object:
         bounds = {"minReplicas": count, "maxReplicas": count}
-        metrics = [{"type": "External", "external": UP}]
-        return {"name": role, "behavior": AT_ONCE, "metrics": metrics} | bounds
+        return {"name": role, "behavior": AT_ONCE, "metrics": per_replica("1k")} | bounds
+
+    def _write(self) -> None:
+        self.kube.patch(self._at, {"spec": {"roles": list(self.wanted.values())}})
