@@ -29,7 +29,7 @@ def lines(frames: Sequence[Frame]) -> list[str]:
 
 
 def _state(frame: Frame) -> str:
-    roles = "".join(f"  {role.name} {role.ready} of {role.asked} ready" for role in frame.roles)
+    roles = "".join(f"  {role.name} {role.ready} ready, {role.asked} asked" for role in frame.roles)
     load = f"load {frame.offered:4.1f}/s  served {frame.served:4.1f}/s  waiting {short(frame.waiting):>4}"
     return f"{clock(frame.at_s)}  {load}{roles}  GPUs {frame.gpus_used} of {frame.gpus}"
 

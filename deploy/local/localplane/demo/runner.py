@@ -80,6 +80,7 @@ def _play(plane: LocalPlane, stage: Stage, console: Console, record: Path | None
         f"Offering a load that rises and falls within {stage.load.seconds:.0f} s. Everything goes ten times "
         f"as fast as in life: a replica starts in {scenario.START_UP_SECONDS} s.",
         style="bold",
+        soft_wrap=True,
     )
     engines.set_load(scenario.NAMESPACE, scenario.GROUP, schedule=stage.load.points, **scenario.REQUESTS)
     observer = Observer(plane.kube, plane.prometheus_url, engines, began=time.time())
