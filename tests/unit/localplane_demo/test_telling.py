@@ -37,7 +37,8 @@ def test_a_log_gets_each_phase_and_each_change_once_and_the_state_every_five_sec
     note = rescale(2, "prefill", 2)
     frames = [frame(0), frame(2, notes=(note,)), frame(4, notes=(note,)), frame(5, notes=(note,)), frame(11)]
     printed = [lines(frames[: count + 1]) for count in range(len(frames))]
-    load, roles = "load  2.0/s  served  2.0/s  waiting    0", "prefill 1 ready, 1 asked  decode 2 ready, 2 asked"
+    load = "load  2.0/s  served  2.0/s  waiting    0"
+    roles = "prefill 1 ready, 1 asked  decode 2 ready, 2 asked"
     state = f"{load}  {roles}  GPUs 5 of 24"
     assert printed == [
         ["0:00  the load is quiet: 2.0 requests/s", f"0:00  {state}"],
