@@ -129,5 +129,7 @@ async def _until_one_ends(tasks: Sequence[asyncio.Task[None]]) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     for task in done - {waiting}:
-        log.error("stopped because a part ended", extra={"part": task.get_name()})
+        # kopf takes the signals for itself and then ends without an error.
+        if task.exception() is not None:
+            log.error("stopped because a part failed", extra={"part": task.get_name()})
         task.result()
