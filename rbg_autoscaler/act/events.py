@@ -23,8 +23,8 @@ QUIET_SECONDS = 600.0
 BAD_WHEN = {"Ready": "False", "MetricsAvailable": "False", "Conflict": "True", "BacklogOnly": "True"}
 """The conditions whose change is worth an Event, with the status that is bad news."""
 
-TOLD_AS_ACT = "FailedUpdateScale"
-"""FailedRescale tells this one already, with the role and the number."""
+NO_NEWS = frozenset({"Paused", "FailedUpdateScale"})
+"""A pause is its user's own wish; of a failed write FailedRescale tells, with the role and the number."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _bad_news(decision: Decision) -> list[Note]:
     return [
         Note("Warning", condition.reason, condition.message, state=f"{condition.type}/{condition.reason}")
         for condition in decision.conditions
-        if BAD_WHEN.get(condition.type) == condition.status and condition.reason != TOLD_AS_ACT
+        if BAD_WHEN.get(condition.type) == condition.status and condition.reason not in NO_NEWS
     ]
 
 
