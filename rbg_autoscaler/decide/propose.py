@@ -152,4 +152,4 @@ def _message(label: str, metric: Metric, answer: Answer) -> str:
         held = f"is {show(answer.usage_milli)} against a target of {show(target.milli)}"
     else:
         held = f"averages {show(answer.usage_milli)} a replica against a target of {show(target.milli)}"
-    return f"{label} {held}: {answer.replicas} replicas"
+    return f"{label} {held}: {answer.replicas} replica{'' if answer.replicas == 1 else 's'}"

@@ -66,6 +66,8 @@ def per_replica(usage_milli: int, replicas: int) -> int:
 
 
 def show(milli: int) -> str:
-    """Thousandths as a decimal number: 1500 is "1.5"."""
+    """Thousandths as a decimal number that people read: 1500 is "1.5", 10388952 is "10389"."""
     whole, rest = divmod(milli, 1000)
-    return str(whole) if rest == 0 else f"{milli / 1000:.3f}".rstrip("0")
+    if rest == 0:
+        return str(whole)
+    return str(round(milli / 1000)) if whole >= 100 else f"{milli / 1000:.3f}".rstrip("0")

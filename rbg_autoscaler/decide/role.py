@@ -174,21 +174,25 @@ def _limited(case: _Case, stabilised: int) -> Bound:
 def _stabilise_message(case: _Case, proposed: int, stabilised: int) -> str:
     if stabilised == proposed:
         return "no recent recommendation stands against it"
-    window = case.down_seconds if stabilised > proposed else case.up_seconds
-    return f"{stabilised} instead of {proposed}: recommendations of the last {window} s count too"
+    if stabilised > proposed:
+        bound, window = "not below", f"the highest recommendation of the last {case.down_seconds} s"
+    else:
+        bound, window = "not above", f"the lowest recommendation of the last {case.up_seconds} s"
+    return f"the metrics ask for {proposed}, but {bound} {stabilised} yet: {window}"
 
 
 def _limit_steps(case: _Case, stabilised: int, bound: Bound) -> tuple[Step, Step]:
     spec, requested = case.spec, case.view.requested
     if bound.reason in (text.SCALE_UP_LIMIT, text.SCALE_DOWN_LIMIT):
-        way = "at most" if bound.reason == text.SCALE_UP_LIMIT else "at least"
-        message = f"{way} {bound.replicas} instead of {stabilised} for now, starting from {requested}"
+        message = f"{bound.replicas} instead of {stabilised} for now: from {requested} no faster than "
+        message += "behavior allows" if spec.behavior is not None else "HPA's usual limit allows"
         rate = Step(Stage.RATE_LIMIT, bound.replicas, bound.reason, message)
         return rate, Step(Stage.BOUNDS, bound.replicas, text.WITHIN_RANGE, f"within {_range(spec)}")
     rate = Step(Stage.RATE_LIMIT, stabilised, text.WITHIN_RANGE, "no rate limit is reached")
     if bound.reason == text.WITHIN_RANGE:
         return rate, Step(Stage.BOUNDS, bound.replicas, bound.reason, f"within {_range(spec)}")
-    message = f"{bound.replicas} instead of {stabilised}: {_range(spec)}"
+    which = "minReplicas" if bound.replicas > stabilised else "maxReplicas"
+    message = f"{bound.replicas} instead of {stabilised}: {which} is {bound.replicas}"
     return rate, Step(Stage.BOUNDS, bound.replicas, bound.reason, message)
 
 

@@ -27,7 +27,7 @@ def test_the_outcome_comes_first_then_what_is_wrong(world):
     assert re.fullmatch(r"RbgAutoscaler serving/llm, decided at 20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", lines[0])
     assert lines[1] == "scales RoleBasedGroup llm: mode Recommend, engine vllm, metrics source default"
     assert lines[3] == "prefill  3 -> 4  (3 ready, limited by bounds)"
-    assert lines[4] == "         4 instead of 5: minReplicas 1 and maxReplicas 4"
+    assert lines[4] == "         4 instead of 5: maxReplicas is 4"
     assert lines[5].startswith("decode   4  (4 ready")
     first_trouble = next(line for line in lines if line.startswith("! "))
     assert first_trouble.startswith("! ScalingLimited True: TooManyReplicas: role prefill: ")

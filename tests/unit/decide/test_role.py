@@ -95,7 +95,10 @@ def test_a_window_up_waits_until_the_load_stays(exact: bool) -> None:
     assert line.at(15, total(5)) == 2
     assert line.last is not None
     assert line.last.conditions[0].reason == "ScaleUpStabilized"
-    assert line.last.message == "2 instead of 5: recommendations of the last 60 s count too"
+    assert (
+        line.last.message
+        == "the metrics ask for 5, but not above 2 yet: the lowest recommendation of the last 60 s"
+    )
     assert line.at(60, total(4)) == 4
 
 
@@ -183,7 +186,7 @@ def test_the_steps_tell_every_stage_with_its_number() -> None:
     assert decision.steps[0].message == (
         "external metric qps() averages 5 a replica against a target of 1: 20 replicas"
     )
-    assert decision.message == "at most 8 instead of 20 for now, starting from 4"
+    assert decision.message == "8 instead of 20 for now: from 4 no faster than HPA's usual limit allows"
 
 
 def test_what_a_write_and_a_failed_write_make_of_the_conditions() -> None:
@@ -208,4 +211,7 @@ def test_a_decision_that_only_a_past_recommendation_holds_names_the_stage() -> N
     line.at(15, total(2))
     assert line.last is not None
     assert (line.last.limiter, line.last.reason) == (Stage.STABILISE, "ScaleDownStabilized")
-    assert line.last.message == "6 instead of 2: recommendations of the last 300 s count too"
+    assert (
+        line.last.message
+        == "the metrics ask for 2, but not below 6 yet: the highest recommendation of the last 300 s"
+    )
