@@ -26,7 +26,7 @@ class Stage(StrEnum):
     FIT = "fit"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """One stage's answer: the number it passes on, and why."""
 
@@ -38,7 +38,7 @@ class Step:
     """A sentence a person understands, with the numbers that decided."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Condition:
     """A condition without its times, which the status writer keeps."""
 
@@ -49,7 +49,7 @@ class Condition:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MetricResult:
     """What one metric asked for, for status, explain and the report."""
 
@@ -70,7 +70,7 @@ class MetricResult:
     """The metric in HPA's words: "pods metric NAME", "external metric NAME(SELECTOR)", ..."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoleDecision:
     """What one role should have and how that came about."""
 
@@ -104,7 +104,7 @@ class RoleDecision:
         return self.granted != self.current
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The decision about one RbgAutoscaler: its roles in spec order, and conditions of the whole."""
 

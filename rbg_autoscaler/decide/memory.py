@@ -28,7 +28,7 @@ class ScaleEvent:
     change: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoleMemory:
     """What one role's next decision needs of the past."""
 

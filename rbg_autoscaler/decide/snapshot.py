@@ -14,7 +14,7 @@ from enum import StrEnum
 from rbg_autoscaler.api.types import ObjectKey, RbgAutoscalerSpec
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Sample:
     """A metric's value for one role at one instant."""
 
@@ -37,7 +37,7 @@ class Sample:
         return self.reporting < self.expected
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Missing:
     """A metric without a usable value, and why. Missing is never zero."""
 
@@ -61,7 +61,7 @@ class InstancePhase(StrEnum):
     FAILED = "Failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PodView:
     """One pod of a role instance, as far as a decision needs it."""
 
@@ -76,7 +76,7 @@ class PodView:
     unschedulable_message: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class InstanceView:
     """One role instance (gang) and its pods."""
 
@@ -101,7 +101,7 @@ class WritePath(StrEnum):
     """The role cannot be written; `RoleView.write_refusal` says why."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """Why something is not done: a CamelCase reason and a sentence that tells the mend."""
 
@@ -109,7 +109,7 @@ class Refusal:
     message: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RolloutView:
     """The state of a role's rollout and the admission rules that bind its replica count."""
 
@@ -120,7 +120,7 @@ class RolloutView:
     max_unavailable: str = "1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RoleView:
     """One role of the group as the cluster has it now."""
 
@@ -147,7 +147,7 @@ class RoleView:
     """Another controller on the same role, e.g. "HorizontalPodAutoscaler serving/decode"."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GroupView:
     """A RoleBasedGroup: identity and roles in spec order."""
 
@@ -161,7 +161,7 @@ class GroupView:
         return next((role for role in self.roles if role.name == name), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class AutoscalerView:
     """One RbgAutoscaler with its target and the readings of its metrics."""
 
@@ -176,7 +176,7 @@ class AutoscalerView:
     """Why this autoscaler takes part in nothing (target missing or claimed by another autoscaler)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """All that one decision pass may know, sorted by autoscaler key."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Mapping
 from http.cookiejar import DefaultCookiePolicy
@@ -38,6 +39,9 @@ __all__ = ["MetricsSource", "PrometheusSource"]
 
 CONNECTIONS = 8
 _CHUNK = 1 << 16
+_PARSING = threading.Lock()
+"""Answers are parsed in turn: side by side they are no sooner ready, and five of 20 000 series at once hold
+70 MiB more."""
 _SHOWN = 300
 """Characters of a server's words that go into a message."""
 
@@ -128,7 +132,9 @@ class PrometheusSource:
         """
         deadline = time.monotonic() + (timeout_seconds or self._settings.timeout_seconds)
         try:
-            return self._parse(self._fetch(promql, deadline))
+            body = self._fetch(promql, deadline)
+            with _PARSING:
+                return self._parse(body)
         except MetricsError:
             raise
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as error:
