@@ -25,9 +25,9 @@ def main() -> None:
     if options.only != "latency":
         found["sync"] = _syncs(options.roles, options.syncs)
     if options.only != "sync":
-        from tests.bench import latency
+        from tests.bench.latency import bench
 
-        found["latency"] = latency.bench()
+        found["latency"] = bench()
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
