@@ -126,8 +126,9 @@ def _failures(outcomes: Sequence[Outcome]) -> list[Note]:
 
 
 def _bad_news(decision: Decision) -> list[Note]:
+    """One a reason: another writer makes Conflict true and Ready false, and is one piece of news."""
     return [
-        Note("Warning", condition.reason, condition.message, state=f"{condition.type}/{condition.reason}")
+        Note("Warning", condition.reason, condition.message, state=condition.reason)
         for condition in decision.conditions
         if BAD_WHEN.get(condition.type) == condition.status and condition.reason not in NO_NEWS
     ]

@@ -56,6 +56,13 @@ def test_another_cause_of_the_same_condition_is_told(writer):
     ]
 
 
+def test_one_cause_of_two_conditions_is_told_once(writer):
+    ready = Condition("Ready", "False", "Conflict", "role decode: hpa writes it")
+    conflict = Condition("Conflict", "True", "Conflict", "role decode: hpa writes it too")
+    assert told(writer, 0, ready, conflict) == ["Conflict"]
+    assert told(writer, 5, ready, conflict) == []
+
+
 def test_each_rescale_is_told(writer):
     for at in (0, 5):
         assert told(writer, at, outcomes=[outcome(Result.WRITTEN)]) == ["SuccessfulRescale"]
@@ -80,7 +87,7 @@ async def test_a_successor_counts_the_old_event_instead_of_telling_it_anew(tmp_p
     async with FakeKube() as fake:
         api = KubernetesApi(kubeconfig=fake.kubeconfig(tmp_path))
         for at, message in ((0, "3 s late"), (60, "4 s late")):
-            note = Note("Warning", "TimedOut", message, state="MetricsAvailable/TimedOut")
+            note = Note("Warning", "TimedOut", message, state="TimedOut")
             assert await EventWriter(api).write(view, [note], at) == 1
         (event,) = await _events(api)
         await api.close()
