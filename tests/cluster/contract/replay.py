@@ -41,6 +41,7 @@ class Outcome:
     problems: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     compared: int = 0
+    attempts: int = 1
 
 
 class Replay:
