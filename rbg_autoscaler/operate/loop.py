@@ -142,6 +142,8 @@ class FleetLoop:
         with step("query"):
             readings, stats = await asyncio.to_thread(self._read, wanted, now)
         self._count_queries(stats)
+        # A server that hung for 4 s was last missing now: a window of 5 s from before would be over in 1 s.
+        now = self._now()
         with step("snapshot"):
             snapshot = build_snapshot(self._store, readings, now)
             statuses = self._store.statuses()

@@ -76,7 +76,7 @@ async def replay_all(plane: LocalPlane, names: list[str]) -> dict[str, Outcome]:
     async with Client(plane.kubeconfig) as client:
         observatory = Observatory()
         watches = observatory.watch(client)
-        await observatory.synced()
+        await asyncio.wait_for(observatory.synced(), 60)
         pools = [ROOMY, *(NodePool(f"contract-{name}") for name in names if name in FULL_CLUSTER)]
         async with nodes(client, pools):
 

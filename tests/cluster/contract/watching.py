@@ -67,7 +67,7 @@ class Observatory:
                 {
                     "type": new["type"],
                     "reason": new["reason"],
-                    "on": f"{about['kind']}/{about['name']}",
+                    "on": f"{about.get('kind')}/{about.get('name')}",
                     "message": new["message"],
                 }
             )

@@ -34,6 +34,7 @@ class Fleet:
         self.leads = True
         self.telemetry = Telemetry()
         self.load: Mapping[str, Reading] = {}
+        self.answers_after = 0.0
         fake.put(builders.group("llm", builders.role("prefill", replicas, adapter=adapter)))
         self.settle(replicas)
         self.restart()
@@ -107,6 +108,7 @@ class Fleet:
         return list(self.fake.objects.of(resource).values())
 
     def _read(self, targets: Any, _now: float) -> Any:
+        self.clock += self.answers_after
         return {target.key: self._readings(target) for target in targets}, ()
 
     def _readings(self, target: Any) -> dict[str, tuple[Reading, ...]]:

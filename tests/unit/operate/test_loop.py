@@ -192,6 +192,25 @@ async def test_an_outage_of_any_length_lowers_nothing_and_the_window_starts_anew
     assert fleet.condition("MetricsAvailable")[0] == "True"
 
 
+async def test_the_window_after_a_hang_starts_when_the_last_answer_was_given_up(fleet):
+    """At 100 s a sync begins that waits for 4 s: the window of 300 s is over at 404 s, not at 400 s."""
+    fleet.autoscale(roles=BUSY)
+    fleet.queue(32)
+    await fleet.sync(0)
+    fleet.settle(4)
+    await fleet.sync(50)
+    fleet.outage("TimedOut")
+    fleet.answers_after = 4
+    await fleet.sync(100)
+    fleet.queue(8)
+    fleet.answers_after = 0
+    for at in (*range(105, 400, 50), 402):
+        await fleet.sync(at)
+        assert fleet.asked == 4, at
+    await fleet.sync(405)
+    assert fleet.asked < 4
+
+
 async def test_a_bad_autoscaler_is_refused_alone(fleet, fake):
     fleet.autoscale(roles=BUSY)
     bad = builders.autoscaler("bad", builders.scaled("prefill", low=5, high=2), target="other")
