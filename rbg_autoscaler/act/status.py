@@ -28,10 +28,10 @@ MINOR_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class _Digest:
-    """What of a status is compared, without building it: a sync at rest must cost little."""
+    """What of a status is compared, without building it, as hashes: a sync at rest must cost little."""
 
-    major: tuple[Any, ...]
-    minor: tuple[Any, ...]
+    major: int
+    minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ def _digest(view: AutoscalerView, decision: Decision, kept: Sequence[Mapping[str
         tuple(c.reason for c in decision.conditions),
         tuple((r.ready, r.wanted, r.limiter, r.reason) for r in decision.roles),
     )
-    return _Digest(major, minor)
+    return _Digest(hash(major), hash(minor))
 
 
 def render(

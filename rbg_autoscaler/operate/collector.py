@@ -13,11 +13,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """No collection inside; what is freed by its last reference is freed as always."""
+    """No collection inside; what is freed by its last reference is freed as always.
+
+    What is left afterwards is passed over by later collections, too, until `settle` looks at all of it.
+    """
     gc.disable()
     try:
         yield
     finally:
+        gc.freeze()
         gc.enable()
 
 

@@ -6,6 +6,7 @@ on Prometheus, since a restart would not bring it back.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -48,6 +49,8 @@ def _probe(checks: Sequence[Check]) -> Callable[[web.Request], Awaitable[web.Str
 
 def _metrics(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(_: web.Request) -> web.Response:
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        # In a thread: 10 000 roles take seconds, in which the lease must be renewed.
+        page = await asyncio.to_thread(generate_latest, registry)
+        return web.Response(body=page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     return answer
