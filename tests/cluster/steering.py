@@ -61,9 +61,7 @@ class Steered(Served):
 
     def wait_reason(self, role: str, reason: str, timeout: float = 30) -> None:
         """Wait until the status gives this reason for the role's number."""
-        wait_until(
-            lambda: self.reason(role) == reason, timeout, f"{role} to be told {reason}: {self.status()}"
-        )
+        wait_until(lambda: self.reason(role) == reason, timeout, f"{role} to be told {reason}")
 
     def settled(self, **counts: int) -> Steered:
         """Wait until every role named has, and serves with, so many replicas."""
