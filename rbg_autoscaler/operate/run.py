@@ -19,7 +19,6 @@ from pathlib import Path
 import kopf
 
 from rbg_autoscaler.kube.client import KubernetesApi
-from rbg_autoscaler.observe.kinds import Kind
 from rbg_autoscaler.observe.readings import QueryStats, read_metrics
 from rbg_autoscaler.observe.servers import build_sources
 from rbg_autoscaler.observe.snapshots import Readings
@@ -51,32 +50,31 @@ async def _main(settings: Settings, kubeconfig: Path | None) -> None:
     now = AnchoredClock()
     identity = f"{socket.gethostname()}_{uuid.uuid4()}"
     elector = Elector(api, settings.lease, identity)
-    kinds = await watch.served_kinds(api)
-    pruner = watch.Pruner(api, store, kinds, settings.namespaces, telemetry)
+    pruner = watch.Pruner(api, store, settings.namespaces, telemetry)
     loop = FleetLoop(
         store=store,
         api=api,
         read=partial(_read, build_sources(settings.sources)),
         settings=settings,
         telemetry=telemetry,
-        is_leader=lambda: elector.is_leader() and pruner.filled,
+        is_leader=elector.is_leader,
         now=now,
     )
     runner, port = await health.serve(
         settings.server.host,
         settings.server.port,
         telemetry.registry,
-        alive=_alive(settings, loop, elector, now),
+        alive=_alive(settings, loop, elector, pruner, now),
         ready=[health.Check("caches", lambda: None if pruner.filled else "still being filled")],
     )
     log.info("started", extra={"identity": identity, "port": port})
     try:
         await _until_one_ends(
             [
-                asyncio.create_task(elector.run(), name="lease"),
+                asyncio.create_task(_lead(elector, pruner), name="lease"),
                 asyncio.create_task(pruner.run(settings.prune_period_seconds), name="prune"),
                 asyncio.create_task(loop.run(), name="loop"),
-                asyncio.create_task(_watch(store, kinds, settings), name="watch"),
+                asyncio.create_task(_watch(store, pruner, settings), name="watch"),
             ]
         )
     finally:
@@ -91,7 +89,7 @@ def _read(
 
 
 def _alive(
-    settings: Settings, loop: FleetLoop, elector: Elector, now: AnchoredClock
+    settings: Settings, loop: FleetLoop, elector: Elector, pruner: watch.Pruner, now: AnchoredClock
 ) -> Sequence[health.Check]:
     """Stuck means: no turn for a minute or six periods, no round of the elector for twice a lease."""
     patience = max(60.0, 6 * settings.sync_period_seconds)
@@ -103,15 +101,22 @@ def _alive(
 
     def electing() -> str | None:
         silent = elector.seconds_since_round()
-        return f"no round for {silent:.0f} s" if silent > lease else None
+        return f"no round for {silent:.0f} s" if pruner.filled and silent > lease else None
 
     return [health.Check("loop", looping), health.Check("lease", electing)]
 
 
-async def _watch(store: ClusterStore, kinds: Sequence[Kind], settings: Settings) -> None:
+async def _lead(elector: Elector, pruner: watch.Pruner) -> None:
+    """A replica that knows nothing yet must not hold the Lease that another could act on."""
+    await pruner.wait_filled()
+    await elector.run()
+
+
+async def _watch(store: ClusterStore, pruner: watch.Pruner, settings: Settings) -> None:
+    await pruner.wait_filled()
     await kopf.operator(
-        registry=watch.registry(store, kinds),
-        settings=watch.settings(kinds),
+        registry=watch.registry(store, pruner.kinds),
+        settings=watch.settings(pruner.kinds),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         standalone=True,

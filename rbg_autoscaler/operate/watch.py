@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import kopf
@@ -63,12 +63,23 @@ def settings(kinds: Sequence[Kind]) -> kopf.OperatorSettings:
     made.watching.connect_timeout = 5
     made.watching.server_timeout = 270
     made.networking.request_timeout = 15
+    made.networking.error_backoffs = Patience()
     made.persistence.finalizer = f"{GROUP}/never-set"
     made.process.ultimate_exiting_timeout = 10
     for kind in kinds:
         if kind.label_selector:
             made.watching.label_selectors[kind.group, kind.version, kind.plural] = kind.label_selector
     return made
+
+
+class Patience:
+    """Pauses between tries of a watch, without end: after its usual nine, 54 s, kopf ends the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        """1, 1, 2, 3, 5, 8, then 10 s for ever; each request counts anew."""
+        yield from (1, 1, 2, 3, 5, 8)
+        while True:
+            yield 10
 
 
 async def served_kinds(api: KubeApi) -> tuple[Kind, ...]:
@@ -91,17 +102,26 @@ class Pruner:
         self,
         api: KubeApi,
         store: ClusterStore,
-        kinds: Sequence[Kind],
         namespaces: Sequence[str],
         telemetry: Telemetry,
+        kinds: Sequence[Kind] = (),
     ) -> None:
         self._api = api
         self._store = store
-        self._kinds = kinds
         self._namespaces = namespaces
         self._telemetry = telemetry
-        self.filled = False
+        self._full = asyncio.Event()
+        self.kinds = tuple(kinds)
+        """The kinds the cluster serves; found out by the first round if not given."""
+
+    @property
+    def filled(self) -> bool:
         """Whether every kind was listed once."""
+        return self._full.is_set()
+
+    async def wait_filled(self) -> None:
+        """Return once every kind was listed."""
+        await self._full.wait()
 
     async def run(
         self, period_seconds: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -118,10 +138,11 @@ class Pruner:
 
     async def round(self) -> None:
         """One full list of every kind."""
-        for kind in self._kinds:
+        self.kinds = self.kinds or await served_kinds(self._api)
+        for kind in self.kinds:
             drift = await sync_kind(self._api, self._store, kind, self._namespaces)
             if drift and self.filled:
                 log.warning("watch had lost changes", extra={"kind": kind.plural, "objects": drift})
                 self._telemetry.cache_drift.labels(kind.plural).inc(drift)
         settle()
-        self.filled = True
+        self._full.set()

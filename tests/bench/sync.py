@@ -105,7 +105,7 @@ class Bench:
         self.source = MeteredSource(source)
         self.telemetry = MeteredTelemetry()
         self.store = ClusterStore()
-        self.pruner = Pruner(api, self.store, tuple(Kind), (), self.telemetry)
+        self.pruner = Pruner(api, self.store, (), self.telemetry, tuple(Kind))
         self.loop = FleetLoop(
             store=self.store,
             api=api,

@@ -21,6 +21,7 @@ class Clock:
     now: float = 0.0
     last_tick_at: float = 0.0
     last_round_at: float = 0.0
+    filled: bool = True
 
     def __call__(self) -> float:
         return self.now
@@ -62,9 +63,15 @@ async def served():
 async def test_alive_while_loop_and_elector_come_round(served, period, now, tick, round_at, says):
     clock = Clock(now, tick, round_at)
     settings = Settings(sources=SOURCES, sync_period_seconds=period, lease=LeaseSettings(duration_seconds=15))
-    status, text = await served("healthz", alive=_alive(settings, clock, clock, clock))
+    status, text = await served("healthz", alive=_alive(settings, clock, clock, clock, clock))
     assert status == (503 if says else 200)
     assert (says or "loop: ok") in text
+
+
+async def test_a_replica_without_caches_is_alive_though_it_does_not_try_to_lead(served):
+    clock = Clock(now=50, last_tick_at=50, filled=False)
+    status, _ = await served("healthz", alive=_alive(Settings(sources=SOURCES), clock, clock, clock, clock))
+    assert status == 200
 
 
 async def test_not_ready_while_one_check_has_a_problem_and_the_answer_names_it(served):
