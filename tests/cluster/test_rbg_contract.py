@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -61,13 +61,15 @@ class PlaneController:
 @pytest.fixture(scope="module")
 def outcomes(plane: LocalPlane, request: pytest.FixtureRequest) -> dict[str, Outcome]:
     """All selected scenarios, several at a time."""
-    chosen = {
-        item.callspec.params["name"]
-        for item in request.session.items
-        if hasattr(item, "callspec") and "name" in item.callspec.params
-    }
+    chosen = selected(request)
     wanted = [name for name in SCENARIOS if name in chosen and name not in not_covered()]
     return asyncio.run(replay_all(plane, wanted))
+
+
+def selected(request: pytest.FixtureRequest) -> set[str]:
+    """The scenarios of this run: all, or those that were picked on the command line."""
+    items = [item for item in request.session.items if hasattr(item, "callspec")]
+    return {item.callspec.params["name"] for item in items if "name" in item.callspec.params}
 
 
 async def replay_all(plane: LocalPlane, names: list[str]) -> dict[str, Outcome]:
@@ -105,7 +107,7 @@ async def replay_all(plane: LocalPlane, names: list[str]) -> dict[str, Outcome]:
 
 
 @asynccontextmanager
-async def nodes(client: Client, pools: list[NodePool]) -> Iterator[None]:
+async def nodes(client: Client, pools: list[NodePool]) -> AsyncIterator[None]:
     """Nodes of the replay's own, closed to everybody else's pods."""
     made = []
     for pool in pools:
@@ -122,7 +124,7 @@ async def nodes(client: Client, pools: list[NodePool]) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def namespace(client: Client, name: str) -> Iterator[str]:
+async def namespace(client: Client, name: str) -> AsyncIterator[str]:
     space = f"contract-{name}-{secrets.token_hex(2)}"
     labels = {NAMESPACE_LABEL: "enabled"} if name.startswith("w") else {}
     await client.call("POST", "/api/v1/namespaces", {"metadata": {"name": space, "labels": labels}})
@@ -146,14 +148,14 @@ def test_scenario(name: str, request: pytest.FixtureRequest) -> None:
 
 
 def test_every_scenario_is_accounted_for(
-    outcomes: dict[str, Outcome], capsys: pytest.CaptureFixture[str]
+    outcomes: dict[str, Outcome], capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest
 ) -> None:
     """Prints what was replayed whole, in part and not at all; nothing may be missing from that list."""
     known = set(coverage.NOT_COVERED) | set(coverage.SKIPPED_STEPS) | set(coverage.VARIES)
     assert known <= set(SCENARIOS)
     with capsys.disabled():
         print("\n" + "\n".join(report(outcomes)))
-    missing = set(SCENARIOS) - set(outcomes) - set(not_covered())
+    missing = selected(request) - set(outcomes) - set(not_covered())
     assert not missing
 
 
