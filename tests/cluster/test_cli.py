@@ -15,7 +15,7 @@ from localplane.kube import Kube, KubeError, Object, path
 from localplane.plane import LocalPlane
 from localplane.waiting import wait_until
 
-from tests.cluster.harness import AUTOSCALING, RBAC_API, ROOT, Controller, Served
+from tests.cluster.harness import AUTOSCALING, RBAC_API, ROOT, Served
 
 USER = "tenant-a"
 READ = ["get", "list"]
@@ -199,12 +199,12 @@ def test_explain_shows_the_chain_of_every_role(tenant):
     assert re.search(r"^  QueueLength +\S+ +8 +\d+ +1 of 1 +\d s$", told, re.MULTILINE)
 
 
-def test_recommend_says_what_a_controller_says_at_the_same_time(tenant, plane, namespace, tmp_path):
+def test_recommend_says_what_a_controller_says_at_the_same_time(tenant, plane, namespace, controllers):
     """Under a load that holds prefill at its maximum, so that both see the same for long."""
     tenant.may_read(autoscalers=True)
     tenant.served.autoscale(roles=ROLES, mode="Recommend")
     source = {"default": {"url": plane.prometheus_url} | SOURCE}
-    Controller.start(plane, namespace, tmp_path, sources=source)
+    controllers(sources=source)
 
     tenant.wait_overloaded("-n", namespace)
 

@@ -3,7 +3,7 @@
 import pytest
 from localplane.waiting import wait_until
 
-from tests.cluster.harness import Controller, Served
+from tests.cluster.harness import Served
 
 FAST_DOWN = {
     "scaleDown": {
@@ -44,11 +44,11 @@ SOURCE = {"maxAgeSeconds": 5, "readyGraceSeconds": 3, "rateWindowSeconds": 5}
 
 
 @pytest.mark.parametrize("adapters", [(), ("prefill", "decode")], ids=["plain", "adapters"])
-def test_roles_follow_the_load_up_and_come_back_after_stabilisation(plane, namespace, tmp_path, adapters):
+def test_roles_follow_the_load_up_and_come_back_after_stabilisation(plane, namespace, controllers, adapters):
     served = Served(plane, namespace).create({"prefill": 1, "decode": 1}, adapters=adapters)
     served.autoscale(roles=ROLES)
     source = {"default": {"url": plane.prometheus_url} | SOURCE}
-    controller = Controller.start(plane, namespace, tmp_path, sources=source)
+    controller = controllers(sources=source)
     served.wait_ready("decode", 1)
     served.engines.set_load(namespace, "ds", requests_per_s=12, **LOAD)
     wait_until(lambda: served.asked("prefill") >= 3, 60, "prefill to follow the load")

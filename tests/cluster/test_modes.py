@@ -176,7 +176,7 @@ def test_at_rest_nothing_is_written_and_nothing_is_left_on_the_objects(plane, na
         seen |= {line for line in controller.metrics().splitlines() if "metric_value{" in line}
         time.sleep(0.5)
     assert {**versions(served), "autoscaler": served.kube.get(at)["metadata"]["resourceVersion"]} == before
-    assert len([line for line in seen if 'role="prefill"' in line]) > 3  # the values did move
+    assert len([line for line in seen if 'role="prefill"' in line]) > 1  # the values did move
     written = {one.resource for one in plane.requests(USER, namespace) if one.writes and one.at >= since}
     assert written == {"leases"}
     autoscaler, group = served.kube.get(at)["metadata"], served.group()["metadata"]
