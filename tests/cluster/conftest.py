@@ -72,7 +72,7 @@ def clear(kube: Kube, namespace: str) -> None:
                 kube.delete(path(WORKLOADS, collection, namespace, obj["metadata"]["name"]))
     for pod in kube.list(pods):
         with suppress(KubeError):
-            kube.delete(path("v1", "pods", namespace, pod["metadata"]["name"]))
+            kube.delete(path("v1", "pods", namespace, pod["metadata"]["name"]), gracePeriodSeconds="0")
     wait_until(lambda: not kube.list(pods), 60, f"the pods of {namespace} to go")
 
 

@@ -159,7 +159,8 @@ def test_at_rest_nothing_is_written_and_nothing_is_left_on_the_objects(plane, na
     """Values move by 3 %, which moves no replica: for 20 s only the Lease is written."""
     served = Served(plane, namespace).create({"prefill": 4, "decode": 1}, adapters=("decode",))
     served.wait_ready("prefill", 4)
-    wave = [[at, 12 * (1.03 if at % 4 else 0.97)] for at in range(0, 90, 2)]
+    # 10 s up and 10 s down: a shorter wave would be even over the rate's window of 5 s.
+    wave = [[at, 12 * (1.03 if at // 10 % 2 else 0.97)] for at in range(0, 120, 2)]
     served.engines.set_load(namespace, "ds", schedule=wave, **LOAD)
     busy = {"name": "prefill", "minReplicas": 1, "maxReplicas": 6, "behavior": FAST_DOWN}
     busy |= {"metrics": ROLES[0]["metrics"][1:]}

@@ -41,7 +41,7 @@ def test_a_bad_autoscaler_beside_a_good_one_is_refused_alone(served, controllers
     assert "coordination[0]" in served.condition("Ready", "subtle")["message"]
     served.want(prefill=2)
     served.settled(prefill=2)
-    assert served.condition("Ready")["status"] == "True"
+    wait_until(lambda: served.condition("Ready")["status"] == "True", 30, "the good one to be ready")
 
 
 def test_a_group_made_again_under_its_name_is_scaled_anew(served, controllers):
