@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from rbg_autoscaler.act.events import EventWriter, Note
-from rbg_autoscaler.act.scale import Outcome, Result, RoleWriter
+from rbg_autoscaler.act.scale import REBIND_SECONDS, Outcome, Result, RoleWriter
 from rbg_autoscaler.act.status import StatusWriter
 from rbg_autoscaler.api.types import Mode, ObjectKey
 from rbg_autoscaler.decide.conditions import whole_conditions
 from rbg_autoscaler.decide.config import DecideConfig
 from rbg_autoscaler.decide.decide import record_failure, record_write
 from rbg_autoscaler.decide.decision import Decision, RoleDecision
-from rbg_autoscaler.decide.memory import Memory
+from rbg_autoscaler.decide.memory import Memory, RoleMemory
 from rbg_autoscaler.decide.rescale import conditions_after, conditions_after_failure
-from rbg_autoscaler.decide.snapshot import AutoscalerView, Snapshot
+from rbg_autoscaler.decide.snapshot import AutoscalerView, GroupView, Snapshot, WritePath
 from rbg_autoscaler.kube.client import KubeApi, KubeError
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ class Actuator:
     ) -> None:
         self._may_act = may_act
         self._redecide = redecide
-        self._roles = RoleWriter(api, sleep)
+        self._roles = RoleWriter(api)
+        self._sleep = sleep
         self._statuses = StatusWriter(api, config)
         self._events = EventWriter(api)
         self._slots = asyncio.Semaphore(max_in_flight)
@@ -163,19 +164,35 @@ class Actuator:
             changes = _changes(view, decision, done)
             if not changes or view.group is None:
                 break
-            async with self._slots:
-                if not self._may_act():
-                    break
-                first = _first_writes(fresh_memory or memory, view.key, changes)
-                outcomes = await self._roles.write(view.group, changes, first)
+            outcomes = await self._write(view.group, changes)
+            if outcomes is None:
+                break
+            first = _first_writes(fresh_memory or memory, view, outcomes)
+            if first:
+                await self._sleep(REBIND_SECONDS)
+                async with self._slots:
+                    outcomes = await self._roles.confirm(view.group, outcomes, first)
             done = (*(o for o in done if o.result is Result.WRITTEN), *outcomes)
             if all(outcome.result is not Result.MOVED for outcome in outcomes):
                 break
-            fresh = await self._redecide(view.key)
+            fresh = await self._read_again(view.key)
             if fresh is None:
                 break
             view, decision, fresh_memory = fresh.view, fresh.decision, fresh.memory
         return _Carried(view, decision, done, fresh_memory)
+
+    async def _write(self, group: GroupView, changes: Sequence[RoleDecision]) -> tuple[Outcome, ...] | None:
+        """The roles' writes, in a slot of their own; None when this replica leads no more."""
+        async with self._slots:
+            return await self._roles.write(group, changes) if self._may_act() else None
+
+    async def _read_again(self, key: ObjectKey) -> Fresh | None:
+        """The autoscaler decided again; None when it is gone or cannot be read, which the next sync can."""
+        try:
+            return await self._redecide(key)
+        except KubeError as error:
+            log.warning("group not read again", extra={"autoscaler": str(key), "error": str(error)})
+            return None
 
 
 def _changes(view: AutoscalerView, decision: Decision, done: Sequence[Outcome]) -> list[RoleDecision]:
@@ -186,9 +203,16 @@ def _changes(view: AutoscalerView, decision: Decision, done: Sequence[Outcome]) 
     return [role for role in decision.roles if role.changes and role.role not in written]
 
 
-def _first_writes(memory: Memory, key: ObjectKey, changes: Sequence[RoleDecision]) -> frozenset[str]:
-    known = {role for (owner, role), one in memory.roles.items() if owner == key and one.written is not None}
-    return frozenset(change.role for change in changes) - known
+def _first_writes(memory: Memory, view: AutoscalerView, outcomes: Sequence[Outcome]) -> frozenset[str]:
+    """The roles whose adapter this controller wrote for the first time."""
+    paths = {role.name: role.write_path for role in view.group.roles} if view.group else {}
+    written = (outcome.role.role for outcome in outcomes if outcome.result is Result.WRITTEN)
+    return frozenset(
+        role
+        for role in written
+        if paths.get(role) is WritePath.ADAPTER
+        and memory.roles.get((view.key, role), RoleMemory()).written is None
+    )
 
 
 def _told(one: _Carried) -> Decision:

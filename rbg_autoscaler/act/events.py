@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rbg_autoscaler.act.scale import Outcome, Result
+from rbg_autoscaler.act.status import timestamp
 from rbg_autoscaler.api.types import GROUP, KIND, VERSION, ObjectKey
 from rbg_autoscaler.decide.decision import Decision
 from rbg_autoscaler.decide.snapshot import AutoscalerView
@@ -141,7 +141,7 @@ def _size(outcome: Outcome) -> str:
 
 def event_object(view: AutoscalerView, note: Note, now: float) -> dict[str, Any]:
     """The core/v1 Event; its name is a digest of who and what."""
-    when = datetime.fromtimestamp(now, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    when = timestamp(now)
     what = "\0".join((view.uid, note.reason, note.state or note.message))
     digest = hashlib.sha256(what.encode()).hexdigest()[:16]
     return {

@@ -8,7 +8,7 @@ a CoordinatedPolicy then scales in step.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -45,22 +45,15 @@ class Outcome:
 class RoleWriter:
     """Writes replica counts through the API server."""
 
-    def __init__(self, api: KubeApi, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(self, api: KubeApi) -> None:
         self._api = api
-        self._sleep = sleep
 
-    async def write(
-        self, group: GroupView, changes: Sequence[RoleDecision], first_writes: frozenset[str] = frozenset()
-    ) -> tuple[Outcome, ...]:
-        """Write `granted` of every role in `changes`, all at once; outcomes come in their order.
-
-        `first_writes` names the adapter roles this controller has not written before: they are read once
-        more afterwards, because a second binding may have put the old number back.
-        """
+    async def write(self, group: GroupView, changes: Sequence[RoleDecision]) -> tuple[Outcome, ...]:
+        """Write `granted` of every role in `changes`, all at once; outcomes come in their order."""
         paths = {role.name: role.write_path for role in group.roles}
         plain = [change for change in changes if paths.get(change.role) is WritePath.GROUP]
         tasks = [
-            self._through_adapter(group, change, check_again=change.role in first_writes)
+            self._through_adapter(group, change)
             for change in changes
             if paths.get(change.role) is WritePath.ADAPTER
         ]
@@ -70,9 +63,30 @@ class RoleWriter:
         done = {outcome.role.role: outcome for outcome in (*through_adapters, *patched)}
         return tuple(done[change.role] for change in changes if change.role in done)
 
-    async def _through_adapter(self, group: GroupView, change: RoleDecision, *, check_again: bool) -> Outcome:
-        adapters = f"{API}/namespaces/{group.key.namespace}/rolebasedgroupscalingadapters"
-        path = f"{adapters}/{group.key.name}-{change.role}"
+    async def confirm(
+        self, group: GroupView, outcomes: Sequence[Outcome], roles: frozenset[str]
+    ) -> tuple[Outcome, ...]:
+        """The outcomes after the adapters of these roles were read once more, `REBIND_SECONDS` later.
+
+        A second binding may have put the old number back.
+        """
+        again = [one for one in outcomes if one.role.role in roles and one.result is Result.WRITTEN]
+        found = {
+            one.role.role: one for one in await asyncio.gather(*(self._confirmed(group, o) for o in again))
+        }
+        return tuple(found.get(one.role.role, one) for one in outcomes)
+
+    async def _confirmed(self, group: GroupView, outcome: Outcome) -> Outcome:
+        try:
+            adapter = await self._api.request("GET", _adapter_path(group, outcome.role))
+        except KubeError:
+            return outcome
+        if _adapter_replicas(adapter) == outcome.role.current:
+            return Outcome(outcome.role, Result.MOVED, "the adapter was bound again and lost the write")
+        return outcome
+
+    async def _through_adapter(self, group: GroupView, change: RoleDecision) -> Outcome:
+        path = _adapter_path(group, change)
         try:
             adapter = await self._api.request("GET", path)
             if problem := _adapter_problem(adapter, group, change):
@@ -88,11 +102,6 @@ class RoleWriter:
                 content_type="application/merge-patch+json",
                 query=FIELD_MANAGER,
             )
-            if check_again:
-                await self._sleep(REBIND_SECONDS)
-                again = await self._api.request("GET", path)
-                if _adapter_replicas(again) == change.current:
-                    return Outcome(change, Result.MOVED, "the adapter was bound again and lost the write")
         except (Conflict, NotFound) as error:
             return Outcome(change, Result.MOVED, str(error))
         except KubeError as error:
@@ -152,6 +161,11 @@ def guarded_patch(
             {"op": "replace", "path": f"{path}/replicas", "value": change.granted},
         ]
     return operations
+
+
+def _adapter_path(group: GroupView, change: RoleDecision) -> str:
+    adapters = f"{API}/namespaces/{group.key.namespace}/rolebasedgroupscalingadapters"
+    return f"{adapters}/{group.key.name}-{change.role}"
 
 
 def _adapter_problem(adapter: Mapping[str, Any], group: GroupView, change: RoleDecision) -> str | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from rbg_autoscaler.api.quantity import canonical
 from rbg_autoscaler.api.types import GROUP, PLURAL, VERSION, ObjectKey
 from rbg_autoscaler.decide.config import DecideConfig
 from rbg_autoscaler.decide.decision import Condition, Decision, MetricResult, RoleDecision
@@ -239,10 +240,8 @@ def _same_but_times(status: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
 
 
 def quantity_text(milli: int, *, percent: bool = False) -> str:
-    """A quantity as people write it: 8, 700m, 70%."""
-    if percent:
-        return f"{milli}%"
-    return str(milli // 1000) if milli % 1000 == 0 else f"{milli}m"
+    """A quantity as people write it: 8, 700m, 16k, 70%."""
+    return f"{milli}%" if percent else canonical(milli)
 
 
 def timestamp(at: float) -> str:

@@ -83,17 +83,9 @@ class FleetLoop:
         self._is_leader = is_leader
         self._now = now
         self._sleep = sleep
-        self._recall = Recall()
         self._pass: _Pass | None = None
         self._led = False
-        self._actuator = Actuator(
-            api,
-            config=settings.decide,
-            may_act=is_leader,
-            redecide=self._redecide,
-            max_in_flight=settings.max_writes_in_flight,
-            sleep=sleep,
-        )
+        self._take_up()
         self.last_report: ActReport | None = None
         """What the latest sync did."""
         self.last_tick_at = now()
@@ -121,7 +113,7 @@ class FleetLoop:
             self._telemetry.fleet = None
             return
         if not self._led:
-            self._recall = Recall()
+            self._take_up()
             self._led = True
         try:
             with collector_paused():
@@ -132,6 +124,18 @@ class FleetLoop:
         else:
             self._telemetry.syncs.labels("ok").inc()
             self._telemetry.last_success.set(self._now())
+
+    def _take_up(self) -> None:
+        """Begin a leadership with nothing of an earlier one: another may have led and written since."""
+        self._recall = Recall()
+        self._actuator = Actuator(
+            self._api,
+            config=self._settings.decide,
+            may_act=self._is_leader,
+            redecide=self._redecide,
+            max_in_flight=self._settings.max_writes_in_flight,
+            sleep=self._sleep,
+        )
 
     async def sync(self) -> ActReport:
         """Observe, decide and act once."""

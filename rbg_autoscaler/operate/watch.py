@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
@@ -36,7 +37,9 @@ def registry(store: ClusterStore, kinds: Sequence[Kind]) -> kopf.OperatorRegistr
 
 
 def _log_in(**details: Any) -> kopf.ConnectionInfo | None:
-    """The pod's service account, else the kubeconfig that KUBECONFIG names."""
+    """As the rest of the program: the kubeconfig that KUBECONFIG names, else the pod's service account."""
+    if os.environ.get("KUBECONFIG"):
+        return kopf.login_with_kubeconfig(**details)
     account = kopf.login_with_service_account(**details)
     return account if account is not None else kopf.login_with_kubeconfig(**details)
 

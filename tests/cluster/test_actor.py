@@ -196,17 +196,17 @@ class Hand:
         `meddle` happens before the write, `meanwhile` between the write and the second look at it.
         """
 
-        async def sleep(seconds):
-            await asyncio.sleep(seconds)
-            if meanwhile is not None:
-                meanwhile()
-
         async def run():
             api = Meddled(KubernetesApi(self.kubeconfig), meddle)
             try:
                 seen = view or await self._view(api)
                 changes = [_decided(role, seen.role(role).requested, n) for role, n in counts.items()]
-                outcomes = await RoleWriter(api, sleep).write(seen, changes, first)
+                writer = RoleWriter(api)
+                outcomes = await writer.write(seen, changes)
+                if first:
+                    if meanwhile is not None:
+                        meanwhile()
+                    outcomes = await writer.confirm(seen, outcomes, first)
                 return {outcome.role.role: outcome for outcome in outcomes}
             finally:
                 await api.close()

@@ -56,13 +56,7 @@ class Cluster:
             group["metadata"]["resourceVersion"],
             tuple(RoleView(n, c, c, c, c, write_path=p) for n, (p, c) in roles.items()),
         )
-        self.slept = []
-        self.during_sleep = lambda: None
-        self.writer = RoleWriter(api, self.sleep)
-
-    async def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.during_sleep()
+        self.writer = RoleWriter(api)
 
     def adapter(self, role, replicas, *, phase="Bound", uid=None, target="ds"):
         return self.fake.put(
@@ -145,13 +139,23 @@ async def test_an_absent_count_of_a_bound_adapter_is_zero(fake, api):
 
 
 async def test_the_first_write_of_an_adapter_is_read_once_more(fake, api):
+    cluster = Cluster(fake, api, prefill=(WritePath.ADAPTER, 2), decode=(WritePath.ADAPTER, 2))
+    changes = [decided("prefill", 2, 4), decided("decode", 2, 5)]
+    written = await cluster.writer.write(cluster.group, changes)
+    cluster.adapter("decode", 2)  # bound a second time: the write is lost
+    first = frozenset({"prefill", "decode"})
+    confirmed = await cluster.writer.confirm(cluster.group, written, first)
+    assert [one.result for one in confirmed] == [Result.WRITTEN, Result.MOVED]
+    fake.requests.clear()
+    assert await cluster.writer.confirm(cluster.group, written, frozenset()) == written
+    assert fake.requests == []
+
+
+async def test_a_second_look_that_fails_leaves_the_write_as_it_was(fake, api):
     cluster = Cluster(fake, api, decode=(WritePath.ADAPTER, 2))
-    cluster.during_sleep = lambda: cluster.adapter("decode", 2)  # bound a second time: the write is lost
-    (outcome,) = await cluster.writer.write(cluster.group, [decided("decode", 2, 5)], frozenset({"decode"}))
-    assert cluster.slept == [1.0]
-    assert outcome.result is Result.MOVED
-    (outcome,) = await cluster.writer.write(cluster.group, [decided("decode", 2, 5)])
-    assert outcome.result is Result.WRITTEN
+    written = await cluster.writer.write(cluster.group, [decided("decode", 2, 5)])
+    fake.faults.append(Fault(method="GET", path="ds-decode", status=500, times=9))
+    assert await cluster.writer.confirm(cluster.group, written, frozenset({"decode"})) == written
 
 
 async def test_roles_without_adapter_are_written_together_in_one_guarded_patch(fake, api):

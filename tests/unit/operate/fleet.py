@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from prometheus_client import generate_latest
+
 from rbg_autoscaler.act.actuator import ActReport
-from rbg_autoscaler.api.types import ObjectKey
 from rbg_autoscaler.decide.snapshot import Missing, Reading, Sample
 from rbg_autoscaler.kube.client import KubeApi
 from rbg_autoscaler.observe.cluster_reader import sync_kind
@@ -26,10 +27,20 @@ SETTINGS = Settings(sources={"default": SourceSettings(url="http://127.0.0.1:909
 class Fleet:
     """Group `llm` with one role `prefill`; its RbgAutoscaler is named `llm` as well."""
 
-    def __init__(self, fake: FakeKube, api: KubeApi, *, adapter: bool = False, replicas: int = 2) -> None:
+    def __init__(
+        self,
+        fake: FakeKube,
+        api: KubeApi,
+        *,
+        adapter: bool = False,
+        replicas: int = 2,
+        settings: Settings = SETTINGS,
+    ) -> None:
         self.fake = fake
         self.api = api
         self.adapter = adapter
+        self.settings = settings
+        self.pause = _no_pause
         self.clock = EPOCH
         self.leads = True
         self.telemetry = Telemetry()
@@ -46,11 +57,11 @@ class Fleet:
             store=self.store,
             api=self.api,
             read=self._read,
-            settings=SETTINGS,
+            settings=self.settings,
             telemetry=self.telemetry,
             is_leader=lambda: self.leads,
             now=lambda: self.clock,
-            sleep=self._sleep,
+            sleep=lambda seconds: self.pause(seconds),
         )
 
     def autoscale(self, **spec: Any) -> None:
@@ -102,6 +113,10 @@ class Fleet:
         found = next(c for c in self.status["conditions"] if c["type"] == kind)
         return found["status"], found["reason"]
 
+    def metrics(self) -> str:
+        """The controller's own metrics."""
+        return generate_latest(self.telemetry.registry).decode()
+
     def events(self) -> list[dict[str, Any]]:
         """All Events, oldest first."""
         resource = self.fake.resource("Event")
@@ -112,8 +127,6 @@ class Fleet:
         return {target.key: self._readings(target) for target in targets}, ()
 
     def _readings(self, target: Any) -> dict[str, tuple[Reading, ...]]:
-        key: ObjectKey = target.key
-        assert key == ObjectKey(NAMESPACE, "llm")
         made: dict[str, tuple[Reading, ...]] = {}
         for role in target.spec.roles:
             view = target.group.role(role.name) if target.group else None
@@ -127,5 +140,6 @@ class Fleet:
             made[role.name] = (Sample(each, 0.0, len(names), len(names)),) * len(role.metrics)
         return made
 
-    async def _sleep(self, _seconds: float) -> None:
-        return None
+
+async def _no_pause(_seconds: float) -> None:
+    return None

@@ -1,12 +1,15 @@
 """The whole loop as timelines on the fake API server: what is written, when, and what is not."""
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
 from rbg_autoscaler.kube.client import KubernetesApi
 from tests import builders
 from tests.builders import NAMESPACE
 from tests.fakes.kube_server import FakeKube, Fault
-from tests.unit.operate.fleet import Fleet
+from tests.unit.operate.fleet import SETTINGS, Fleet
 
 BUSY = [builders.scaled("prefill", signal="RunningRequests")]
 
@@ -247,3 +250,70 @@ async def test_a_group_made_again_under_the_same_name_starts_without_a_past(flee
     assert fleet.status["targetUid"] == "uid-second" != old
     assert fleet.condition("Conflict")[0] == "False"
     assert fleet.asked == 1
+
+
+async def test_a_race_that_cannot_be_read_again_disturbs_no_other_autoscaler(fleet, fake):
+    """At 5 s one autoscaler's group moves and cannot be read again; a new one's status comes all the same."""
+    fleet.autoscale(roles=BUSY)
+    await fleet.sync(0)
+    fleet.queue(32)
+    fake.put(builders.autoscaler("other", builders.scaled("prefill"), target="absent"))
+    moved = Fault(method="PATCH", path="/scale|rolebasedgroups/llm$", status=409, times=1)
+    read = fleet._read
+
+    def then_break(targets, now):
+        fake.faults += [moved, Fault(method="GET", path="pods", status=500, times=99)]
+        return read(targets, now)
+
+    fleet.loop._read = then_break
+    await fleet.sync(5)
+    fleet.loop._read = read
+    fake.faults.clear()
+    assert (moved.times, fleet.asked) == (0, 2)
+    other = fake.get("RbgAutoscaler", NAMESPACE, "other")["status"]["conditions"]
+    assert next(c for c in other if c["type"] == "Ready")["reason"] == "TargetNotFound"
+    assert 'rbg_autoscaler_syncs_total{result="failed"}' not in fleet.metrics()
+    await fleet.sync(10)
+    assert fleet.asked == 4
+    assert fleet.condition("Conflict")[0] == "False"
+
+
+async def test_a_leader_that_comes_back_puts_its_own_status_in_place_of_its_predecessors(fleet, fake):
+    """At 10 s another leads and writes a status; at 20 s the first leads again, with nothing else changed."""
+    fleet.autoscale(roles=BUSY)
+    await fleet.sync(0)
+    mine = fleet.status["summary"]
+    fleet.leads = False
+    fleet.clock += 10
+    await fleet.loop.tick()
+    foreign = fake.get("RbgAutoscaler", NAMESPACE, "llm")
+    foreign["status"] = foreign["status"] | {"summary": "not so", "roles": [], "targetUid": "somebody's"}
+    fake.put(foreign)
+    fleet.leads = True
+    await fleet.sync(20)
+    assert (fleet.status["summary"], fleet.status["targetUid"]) == (mine, "uid-llm")
+
+
+async def test_first_writes_of_many_groups_are_read_once_more_side_by_side(fake, api):
+    """The pause before the second look holds no slot: with one slot, two groups still pause at once."""
+    fleet = Fleet(fake, api, adapter=True, settings=replace(SETTINGS, max_writes_in_flight=1))
+    for name in ("second", "third"):
+        fake.put(builders.group(name, builders.role("prefill", 2, adapter=True)))
+        fake.put(builders.adapter(name, "prefill", 2))
+        fake.put(builders.instance_set(name, "prefill", 2))
+        for ordinal in range(2):
+            fake.put(builders.pod(ordinal, group_name=name, ready=-1000, created=-1010))
+        fake.put(builders.autoscaler(name, *BUSY, target=name, mode="Auto"))
+    fleet.autoscale(roles=BUSY)
+    fleet.queue(16)
+    await fleet.sync(0)
+    together = asyncio.Barrier(3)
+
+    async def pause(_seconds):
+        await asyncio.wait_for(together.wait(), 5)
+
+    fleet.pause = pause
+    fleet.queue(32)
+    await fleet.sync(5)
+    assert fleet.asked == 4
+    assert 'rbg_autoscaler_syncs_total{result="failed"}' not in fleet.metrics()
