@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 import yaml
+from localplane import rights
 from localplane.engines.client import EnginesClient
 from localplane.kube import MERGE_PATCH, Kube, Object, path
 from localplane.plane import LocalPlane
@@ -21,24 +22,16 @@ from localplane.stages import START_UP
 from localplane.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
-RBAC = ROOT / "deploy" / "base" / "rbac.yaml"
+RBAC = rights.RBAC
+RBAC_API = "rbac.authorization.k8s.io/v1"
 WORKLOADS = "workloads.x-k8s.io/v1alpha2"
 AUTOSCALING = "autoscaling.rolebasedgroup.io/v1alpha1"
 USER = "rbg-autoscaler"
-RBAC_API = "rbac.authorization.k8s.io/v1"
 
 
-def grant(kube: Kube, namespace: str, user: str = USER) -> None:
-    """Give the user exactly the shipped rules, with its Lease in the test's namespace."""
-    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
-    for rule in yaml.safe_load_all(RBAC.read_text()):
-        meta = rule["metadata"]
-        if "namespace" in meta:
-            meta["namespace"] = namespace
-        if "subjects" in rule:
-            rule["subjects"] = [subject]
-        plural = f"{rule['kind'].lower()}s"
-        kube.apply(path(RBAC_API, plural, meta.get("namespace"), meta["name"]), rule)
+def grant(kube: Kube, namespace: str) -> None:
+    """Give the controller's user exactly the shipped rules, with its Lease in the test's namespace."""
+    rights.grant(kube, USER, namespace)
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""The controller as an administrator would install it: its shipped RBAC rules, its own user, a settings file.
+"""The controller as an administrator would install it: its own user, a settings file.
 
 It runs as a process of its own, of the same Python, against the local plane.
 """
@@ -10,23 +10,10 @@ import sys
 import yaml
 
 from localplane.demo import scenario
-from localplane.kube import Kube, path
 from localplane.plane import LocalPlane
 from localplane.processes import Probe, Process, free_ports
 
 HEALTHY_SECONDS = 60.0
-
-
-def grant(kube: Kube, user: str = scenario.USER) -> None:
-    """Give a user the rules of `deploy/base`, where they are given to a service account."""
-    subject = {"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}
-    for rule in yaml.safe_load_all(scenario.RBAC.read_text()):
-        meta = rule["metadata"]
-        if "subjects" in rule:
-            rule["subjects"] = [subject]
-        kube.apply(
-            path(rule["apiVersion"], f"{rule['kind'].lower()}s", meta.get("namespace"), meta["name"]), rule
-        )
 
 
 def start(plane: LocalPlane) -> Process:

@@ -22,7 +22,6 @@ USER = "rbg-autoscaler"
 CONTROLLER_NAMESPACE = "rbg-autoscaler"
 """Where the controller's Lease is, as in `deploy/base`."""
 MANIFEST = PACKAGES.parent.parent / "docs" / "examples" / "demo.yaml"
-RBAC = PACKAGES.parent / "base" / "rbac.yaml"
 
 NODES = NodePool(count=8, gpus=8)
 START_UP_SECONDS = 6

@@ -13,6 +13,7 @@ from localplane.demo.observe import AUTOSCALER_PATH, AUTOSCALING, GROUP_PATH, RB
 from localplane.engines.client import EnginesClient
 from localplane.kube import Kube, path
 from localplane.plane import LocalPlane, PlaneOptions
+from localplane.rights import grant
 from localplane.waiting import wait_until
 
 DEADLINE_SECONDS = 60.0
@@ -45,7 +46,7 @@ def set_up(plane: LocalPlane, engines: EnginesClient, report: Report) -> None:
             partial(_bound, kube, name), DEADLINE_SECONDS, f"the scaling adapter of {name} to be Bound"
         )
     report("starting the controller as a user of its own, with the RBAC rules of deploy/base")
-    controller.grant(kube)
+    grant(kube, scenario.USER)
     controller.start(plane)
     report(f"applying the RbgAutoscaler of docs/examples/{scenario.MANIFEST.name}")
     kube.create(path(AUTOSCALING, "rbgautoscalers", scenario.NAMESPACE), scenario.autoscaler())
